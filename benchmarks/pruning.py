@@ -26,12 +26,15 @@ from scipy import stats
 from decoct.report.read.manifest import FULL
 from decoct.report.stats.comparisons import holm
 from decoct.report.stats.intervals import ALPHA, Interval, Replicates, grid_floor, paired, t_interval
+from examples import written
 from yardstick import table
 
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 STEPS = "equal_steps"
 REGIMES = {STEPS: "equal steps", "equal_epochs": "equal epochs"}
 RANDOM = "random"
+WHOLE, EACH = "", "_by_class"  # endings of methods that pick among all classes, and in each
+PICKS = {WHOLE: "among all classes", EACH: "in each class"}
 DRAWN = ("ccs", "dual", "zcore", "forgetting", "prototypes")  # whose sets differ from replicate to replicate
 COLUMNS = (
     *("data", "method", "protocol", "budget", "images"),
@@ -193,9 +196,15 @@ def claims(runs: Sequence[Run]) -> str:
     return table(["promise", "kept", "by", *heads], rows)
 
 
-def shares(run: Run, regime: str) -> str:
-    """Every method's difference to random at every share, best first at the smallest one."""
+def picking(run: Run, regime: str, ending: str) -> set[str]:
+    """Methods that were run, of those with an ending."""
     methods = {method for method, own, _ in run.found if own == regime} - {RANDOM, FULL}
+    return {method for method in methods if method.endswith(EACH) == (ending == EACH)}
+
+
+def shares(run: Run, regime: str, ending: str) -> str:
+    """Every method's difference to random at every share, best first at the smallest one."""
+    methods = picking(run, regime, ending)
     cells = {
         (method, share): found
         for method in methods
@@ -234,36 +243,47 @@ def draw(runs: Sequence[Run], path: Path) -> None:
     shown = {"ccs": "#0b6bcb", "d2": "#15803d", "dual": "#7c3aed", "zcore": "#0891b2", "el2n_hard": "#c2410c"}
     shown |= {"forgetting_hard": "#be185d", "prototypes_easy": "#0f766e", "el2n_easy": "#57606a"}
     plt.rcParams |= {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
-    panels = [(run, regime) for run in runs for regime in run.regimes]
-    figure, axes = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 3.6), layout="constrained", squeeze=False)
-    for axis, (run, regime) in zip(axes[0], panels, strict=True):
+    columns = [(run, regime) for run in runs for regime in run.regimes]
+    size = (3.4 * len(columns), 3.2 * len(PICKS))
+    figure, axes = plt.subplots(
+        len(PICKS), len(columns), figsize=size, layout="constrained", squeeze=False, sharey="col"
+    )
+    panels = [(run, regime, ending) for ending in PICKS for run, regime in columns]
+    for axis, (run, regime, ending) in zip(axes.flat, panels, strict=True):
         axis.axhline(0, color="#57606a", linewidth=1)
         for method, colour in shown.items():
-            own = [(s, d) for s in SHARES if (d := run.difference(method, RANDOM, regime, s))]
+            own = [(s, d) for s in SHARES if (d := run.difference(method + ending, RANDOM, regime, s))]
             if not own:
                 continue
             at = [100 * s for s, _ in own]
             axis.plot(at, [d.mean for _, d in own], color=colour, marker="o", markersize=3, label=method)
             axis.fill_between(at, [d.lo for _, d in own], [d.hi for _, d in own], color=colour, alpha=0.15, linewidth=0)
-        axis.set(title=f"{run.data}, {REGIMES[regime]}", xlabel="% of the images kept")
+        axis.set_title(f"{run.data}, {REGIMES[regime]}\n{PICKS[ending]}", fontsize=9)
+        axis.set_xlim(5, 95)
         axis.set_xticks([100 * s for s in SHARES])
         axis.grid(alpha=0.25)
-    axes[0][0].set_ylabel("accuracy minus that of random, points")
+    figure.supxlabel("% of the images kept", fontsize=9)
+    figure.supylabel("accuracy minus that of random, points", fontsize=9)
     axes[0][0].legend(frameon=False, fontsize=8)
     figure.savefig(path, dpi=110)
 
 
 def main() -> None:
-    """Print the page's tables, and write its figure and rows."""
+    """Write the page's tables, its figure and its rows."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("runs", nargs="+", type=Path, help="folders of runs, or .csv files of their rows")
     arguments.add_argument("--out", type=Path, default=Path("docs/results"))
     given = arguments.parse_args()
     runs = Run.read(given.runs)
-    print(f"## What the papers promise\n\n{claims(runs)}")
-    for run in runs:
-        for regime, words in run.regimes.items():
-            print(f"\n## {run.data}, {words}\n\n{shares(run, regime)}")
+    sections = [f"## What the papers promise\n\n{claims(runs)}"]
+    sections += [
+        f"## {run.data}, {words}, {picks}\n\n{shares(run, regime, ending)}"
+        for run in runs
+        for regime, words in run.regimes.items()
+        for ending, picks in PICKS.items()
+        if picking(run, regime, ending)
+    ]
+    written(given.out / "pruning.md", "\n\n".join(sections))
     draw(runs, given.out / "pruning.png")
     csv.write_csv(pa.concat_tables([run.rows for run in runs]), given.out / "pruning.csv")
 
