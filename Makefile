@@ -26,6 +26,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/hooks/prose.py
+	test ! -x $(BIN)/hadolint || $(BIN)/hadolint Dockerfile
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks train loader startup page roofline

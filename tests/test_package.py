@@ -52,6 +52,13 @@ def test_the_wheel_has_every_file_and_the_archive_builds_the_same(built, tmp_pat
         assert set(wheel.namelist()) == names
 
 
+def test_the_citation_names_the_version(built):
+    said = [
+        line for line in ROOT.joinpath("CITATION.cff").read_text("utf-8").splitlines() if line.startswith("version")
+    ]
+    assert said == [f"version: {next(built.glob('*.whl')).name.split('-')[1]}"]
+
+
 def test_an_installed_wheel_runs_a_study(built, tmp_path):
     site = tmp_path / "site"
     wheel = next(built.glob("*.whl"))
