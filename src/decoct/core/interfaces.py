@@ -103,6 +103,7 @@ class Inputs:
         seed: every draw derives from it; a method that is not stochastic ignores it.
         device: where to compute.
         precision: of the study's trainings, for a method that has none of its own.
+        compiled: run nets that judge images through torch.compile, where the method can.
         teachers: nets in eval mode on ``device``, by the name that the need gave.
         features: [N, d] float arrays over the train split, in the order of ``data.train``, by need.
         held_out: the same over the val split, where the extractor has them.
@@ -121,6 +122,7 @@ class Inputs:
     seed: int = 0
     device: str = "cpu"
     precision: str = "float32"
+    compiled: bool = False
     teachers: "Mapping[str, nn.Module]" = field(default_factory=dict)
     features: "Mapping[Features, NDArray[Any]]" = field(default_factory=dict)
     held_out: "Mapping[Features, NDArray[Any]]" = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from decoct.methods.decoupled.rded import RDED
 from decoct.methods.decoupled.sre2l import SRe2L
 from decoct.needs.statistics import LayerStatistics
 from decoct.needs.teacher import Teacher
-from decoct.nets import zoo
+from decoct.nets import compiled, zoo
 
 PAIR = ("teacher", "other")
 TRIO = (*PAIR, "third")
@@ -213,3 +214,23 @@ def test_fields_win_over_the_preset_and_a_wrong_name_gets_the_nearest(method):
 @every_recovery
 def test_the_docstring_names_every_preset(method):
     assert all(f"``{name}``" in inspect.getdoc(type(method)) for name in type(method).presets)
+
+
+@every_recovery
+def test_an_iteration_is_one_graph_and_gives_the_same_images(method, box, monkeypatch):
+    """With the graph's operations one by one, so that nothing is rounded otherwise."""
+    graphs = []
+
+    def eagerly(module, inputs):
+        graphs.append(module)
+        return module.forward
+
+    monkeypatch.setattr(compiled, "BACKEND", eagerly)
+    plain = method(box.supplied(method, 2))
+    torch.compiler.reset()
+    made = method(replace(box.supplied(method, 2), compiled=True))
+    kinds = len(graphs)
+    assert kinds and np.array_equal(made.images, plain.images)
+    assert made.notes == plain.notes
+    method(replace(box.supplied(method, 2), compiled=True))
+    assert len(graphs) == kinds  # the next run needs no graph of its own

@@ -86,13 +86,14 @@ def needed(cell: Cell, method: Condenser, classes: tuple[int, ...] | None = None
     for need in method.needs():
         for name, values in need.load(cell).items():
             given.setdefault(name, {}).update(values)
-    job = cell.job
+    job, compute = cell.job, cell.job.keyed.get("compute", {})  # none of a probe of an external set
     return Inputs(
         cell.data,
         Budget(**job.keyed["budget"]),
         job.keyed["seed"] or 0,
         cell.device,
-        job.keyed["compute"]["precision"] if "compute" in job.keyed else "float32",  # a probe of an external set
+        compute.get("precision", "float32"),
+        compute.get("compile", False),
         classes=classes,
         kept=cell.kept(),
         progress=cell.progress,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Generator, nn
 from torchvision.transforms.v2 import functional as tv
 
-from decoct.methods.decoupled._shared.invert import Alignment, FixedNorms, Views, curriculum, frozen, of_labels
+from decoct.methods.decoupled._shared.invert import Alignment, FixedNorms, Views, curriculum, frozen, of_labels, view
 from decoct.nets import zoo
 from decoct.nets.moments import Moments, layers, running
 
@@ -296,7 +296,7 @@ def test_gradients_against_finite_differences():
     views = Views.draw(generators, 1, 8, scale=(0.5, 1), flip=True, jitter=2, device="cpu")
 
     def objective(images):
-        logits, apart = Alignment(net, 2, running(net))(views(images, 0))
+        logits, apart = Alignment(net, 2, running(net))(view(images, *views.at(0)))
         return F.cross_entropy(logits, labels) + 0.1 * apart.sum()
 
     images = images_of(2, 2, 8, torch.float64).requires_grad_()
@@ -309,7 +309,7 @@ def test_a_view_is_torchvisions_crop_then_flip_then_roll_of_the_whole_group(size
     generators = [Generator().manual_seed(seed), Generator().manual_seed(seed + 1)]
     views = Views.draw(generators, 3, size, scale=(0.08, 1), flip=True, jitter=4, device="cpu")
     images = torch.rand(2, 3, 2, size, size, generator=Generator().manual_seed(0))
-    seen = views(images, 2)
+    seen = view(images, *views.at(2))
     for g in range(2):
         expected = tv.resized_crop(images[g], *views.boxes[2, g].tolist(), [size, size], antialias=True)
         expected = expected.flip(-1) if views.mirrored[2, g] else expected
@@ -338,7 +338,7 @@ def test_the_least_share_may_change_with_the_iteration():
     assert (views.boxes[:200] == torch.tensor([0, 0, 32, 32])).all()
     assert 0.25 < area[200:].min() < 0.35 and area[200:].max() > 0.8
     images = torch.rand(2, 1, 1, 32, 32, generator=Generator().manual_seed(0))
-    torch.testing.assert_close(views(images, 0), images.flatten(0, 1))
+    torch.testing.assert_close(view(images, *views.at(0)), images.flatten(0, 1))
 
 
 def test_a_least_share_that_stays_is_that_of_the_scale():

@@ -80,18 +80,23 @@ class Views:
             rolls.append(torch.randint(-back, jitter + 1, (iterations, 2), generator=generator))
         return cls(*(torch.stack(draws, 1).to(device) for draws in (boxes, mirrored, rolls)))
 
-    def __call__(self, images: Tensor, t: int) -> Tensor:
-        """The groups' images [G, B, C, S, S] as seen at iteration ``t``: [G·B, C, S, S], differentiable in them.
+    def at(self, t: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Boxes [G, 4], mirrored [G] and rolls [G, 2] at iteration ``t``."""
+        return self.boxes[t], self.mirrored[t], self.rolls[t]
 
-        Crop, mirror and roll are linear along each axis, so one matrix an axis does all three: the antialiased
-        bilinear crop of torchvision on tensors, with a gradient that is deterministic on every device.
-        """
-        size = images.shape[-1]
-        order = (torch.arange(size, device=images.device) - self.rolls[t, :, :, None]) % size
-        order[:, 1] = torch.where(self.mirrored[t, :, None], size - 1 - order[:, 1], order[:, 1])
-        axes = resampling(self.boxes[t, :, :2], self.boxes[t, :, 2:], size, size, order).to(images.dtype)
-        rows, columns = axes[:, 0, None, None], axes[:, 1, None, None]
-        return (rows @ images @ columns.mT).flatten(0, 1)
+
+def view(images: Tensor, boxes: Tensor, mirrored: Tensor, rolls: Tensor) -> Tensor:
+    """The groups' images [G, B, C, S, S] as ``Views.at`` says: [G·B, C, S, S], differentiable in them.
+
+    Crop, mirror and roll are linear along each axis, so one matrix an axis does all three: the antialiased
+    bilinear crop of torchvision on tensors, with a gradient that is deterministic on every device.
+    """
+    size = images.shape[-1]
+    order = (torch.arange(size, device=images.device) - rolls[:, :, None]) % size
+    order[:, 1] = torch.where(mirrored[:, None], size - 1 - order[:, 1], order[:, 1])
+    axes = resampling(boxes[:, :2], boxes[:, 2:], size, size, order).to(images.dtype)
+    rows, columns = axes[:, 0, None, None], axes[:, 1, None, None]
+    return (rows @ images @ columns.mT).flatten(0, 1)
 
 
 def curriculum(t: Tensor, least: float, until: float) -> Tensor:
@@ -199,6 +204,8 @@ class Alignment:
         self.tile, self.kept = tile, kept
         self.of_labels = {} if by_class is None or labels is None else of_labels(by_class, labels)
         self.share = share if self.of_labels else 0.0
+        self.terms: dict[str, Tensor] = {}  # of the layers that were reached
+        self.counts: Mapping[str, Tensor] = {}
         self.averages: dict[str, Tensor] = {}
         if decay:
             device = next(net.parameters()).device
@@ -208,33 +215,45 @@ class Alignment:
                 f"{name}:{BEGUN}": part.mean.new_zeros((groups, 1), device=device) for name, part in targets.items()
             }
 
-    def __call__(self, images: Tensor, t: int = 0) -> tuple[Tensor, Tensor]:
-        """The net's logits of [G · B, C, S, S] images, and [G] R of each group, at iteration ``t``."""
-        terms: dict[str, Tensor] = {}
-        kept = self.kept(t) if self.kept else {}
+    @contextmanager
+    def watching(self, t: int = 0) -> Iterator[None]:
+        """In the block the net's layers are seen by ``judge``, at iteration ``t`` until ``turn`` names another."""
+        self.turn(t)
+        with on_inputs(self.net, self.targets, self._see):
+            yield
 
-        def see(name: str, x: Tensor) -> None:
-            target = self.targets[name]
-            parts = group_moments(x, self.groups, target.mean, 0 if target.patch_mean is None else self.tile).parts()
-            if self.decay:
-                begun, counts = self.averages[f"{name}:{BEGUN}"], kept[name][:, None] if name in kept else None
-                for i, part in enumerate(parts):
-                    average, now = self.averages[f"{name}:{i}"], part.detach()
-                    mean = torch.lerp(now, average, self.decay * begun)
-                    average.copy_(mean if counts is None else torch.lerp(average, mean, counts))
-                    parts[i] = mean + (part - now)  # the gradient is that of this iteration alone
-                begun.copy_(torch.ones_like(begun) if counts is None else torch.maximum(begun, counts))
-            terms[name] = distance(parts, target.parts())
-            if self.share:
-                of_classes = distance(parts, self.of_labels[name].parts())
-                terms[name] = (1 - self.share) * terms[name] + self.share * of_classes
-            if name in kept:
-                terms[name] = terms[name] * kept[name]
+    def turn(self, t: int) -> None:
+        """Go to an iteration."""
+        self.counts = self.kept(t) if self.kept else {}
 
-        with on_inputs(self.net, self.targets, see):
-            logits = self.net(images)
-        weighted = [terms[name] * (1.0 if i else self.first) for i, name in enumerate(self.targets)]
+    def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """While ``watching``: the net's logits of [G · B, C, S, S] images, and [G] R of each group."""
+        logits = self.net(images)
+        weighted = [self.terms[name] * (1.0 if i else self.first) for i, name in enumerate(self.targets)]
+        self.terms.clear()
         return logits, torch.stack(weighted).sum(0)
+
+    def __call__(self, images: Tensor, t: int = 0) -> tuple[Tensor, Tensor]:
+        """The same at an iteration, by itself."""
+        with self.watching(t):
+            return self.judge(images)
+
+    def _see(self, name: str, x: Tensor) -> None:
+        target, counts = self.targets[name], self.counts.get(name)
+        parts = group_moments(x, self.groups, target.mean, 0 if target.patch_mean is None else self.tile).parts()
+        if self.decay:
+            begun, own = self.averages[f"{name}:{BEGUN}"], None if counts is None else counts[:, None]
+            for i, part in enumerate(parts):
+                average, now = self.averages[f"{name}:{i}"], part.detach()
+                mean = torch.lerp(now, average, self.decay * begun)
+                average.copy_(mean if own is None else torch.lerp(average, mean, own))
+                parts[i] = mean + (part - now)  # the gradient is that of this iteration alone
+            begun.copy_(torch.ones_like(begun) if own is None else torch.maximum(begun, own))
+        term = distance(parts, target.parts())
+        if self.share:
+            of_classes = distance(parts, self.of_labels[name].parts())
+            term = (1 - self.share) * term + self.share * of_classes
+        self.terms[name] = term if counts is None else term * counts
 
 
 def distance(statistics: list[Tensor], targets: list[Tensor]) -> Tensor:

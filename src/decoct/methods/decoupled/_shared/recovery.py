@@ -7,9 +7,9 @@ optimisation is staged. Everything else is here.
 import math
 from bisect import bisect
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from typing import Any, ClassVar
 
@@ -28,8 +28,9 @@ from decoct.data.send import send
 from decoct.methods._shared.patches import Scale
 from decoct.methods._shared.presets import WithPresets
 from decoct.methods._shared.starts import Block, Crops, cut, in_order, ranked_crops, side_by_side
-from decoct.methods.decoupled._shared.invert import Alignment, FixedNorms, Views, frozen
+from decoct.methods.decoupled._shared.invert import Alignment, FixedNorms, Views, frozen, view
 from decoct.needs.teacher import Teacher
+from decoct.nets.compiled import graph, or_eager
 from decoct.nets.moments import running
 from decoct.nets.precision import Precision, autocast
 from decoct.nets.room import Halving
@@ -170,13 +171,16 @@ class Recovery(WithPresets):
         number = {block.name: number for number, run in enumerate(runs) for block in run}
 
         def recovered(together: list[Block]) -> tuple[list[Block], dict[str, NDArray[Any]]]:
-            work = Workpiece(spec, inputs, pixels, crops, together, number[together[0].name], len(runs))
+            return together, or_eager(partial(made, together), inputs.compiled, spec.name)
+
+        def made(together: list[Block], compiled: bool) -> dict[str, NDArray[Any]]:
+            work = Workpiece(spec, inputs, pixels, crops, together, number[together[0].name], len(runs), compiled)
             done = inputs.kept.load(f"run-{work.name}")
             if done is None:
                 inputs.kept.save(f"run-{work.name}", done := work.done())
                 for stage in work.stages:  # so that what is kept does not grow with the set
                     inputs.kept.drop(stage)
-            return together, done
+            return done
 
         each = len(blocks[0])
         lower = f"the {each} images of a block are matched together: lower block, or take nets that are smaller"
@@ -234,6 +238,7 @@ class Workpiece:
         crops: of a class, that its images start from; None for noise.
         blocks: of one length and one jury.
         number: of this run, among ``runs``.
+        compiled: judge images in one graph, by ``torch.compile``.
     """
 
     spec: Recovery
@@ -243,6 +248,7 @@ class Workpiece:
     blocks: list[Block]
     number: int
     runs: int
+    compiled: bool = False
 
     def __post_init__(self) -> None:
         self.groups = len(self.blocks)
@@ -257,7 +263,8 @@ class Workpiece:
         penalty = {self.spec.penalty: 1.0} if self.spec.penalty else {}
         self.weights = {"ce": 1.0, "bn_loss": float(self.spec.r or 0)} | penalty  # of the terms of the loss
         self.alignments = {net: self.spec.alignment(self, net) for net in self.jury}
-        self.norms = FixedNorms()
+        self.norms = nullcontext() if self.compiled else FixedNorms()  # what is compiled has norms as cheap by itself
+        self.judged = graph(self.judge) if self.compiled else self.judge
 
     def done(self) -> dict[str, NDArray[Any]]:
         """Start and end of each block, uint8 [G, B, C, S, S], steps, and sums over images of what is recorded."""
@@ -329,7 +336,7 @@ class Workpiece:
             if turns:
                 k = bisect(turns, first + i) - 1
                 self.active, seen, labels = self.classes[:, rows[k]], part[:, sent[k]], self.labels[:, sent[k]]
-            terms = self.terms(views(seen, i), labels.flatten(), first + i)
+            terms = self.terms(seen, views.at(i), labels.flatten(), first + i)
             loss = torch.stack([weights[name] * value.sum() for name, value in terms.items()]).sum()
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -350,21 +357,45 @@ class Workpiece:
         name = f"{spec.name}, from iteration {first + 1} on" if first else spec.name
         self.stages.append(state := f"stage-{self.name}-{first}")
         told = replace(inputs, progress=progress)
-        learn(told, name, optimiser, step, last - first, tensors, state=state, to_end=True)
+        with ExitStack() as stack:
+            for alignment in self.alignments.values():
+                stack.enter_context(alignment.watching())
+            learn(told, name, optimiser, step, last - first, tensors, state=state, to_end=True)
         self.traces.append(trace)
         return part.detach()
 
-    def terms(self, seen: Tensor, labels: Tensor, t: int) -> dict[str, Tensor]:
-        """The terms of the loss at an iteration, [G] each, of [G · B, C, S, S] images as they are seen."""
+    def terms(self, images: Tensor, at: tuple[Tensor, ...], labels: Tensor, t: int) -> dict[str, Tensor]:
+        """The terms of the loss at an iteration, [G] each; every net of the jury is ``watching``.
+
+        Args:
+            images: [G, B, C, S, S].
+            at: their views, as of ``Views.at``.
+            labels: [G · B].
+            t: the iteration.
+        """
+        votes = self.spec.votes(self.jury, t)
+        for net in votes:
+            self.alignments[net].turn(t)
+        seen, ce, r = self.judged(images, at, labels, tuple(votes.items()))
+        further = {self.spec.penalty: self.spec.extra(self, seen)} if self.spec.penalty else {}
+        return {"ce": ce, "bn_loss": r} | further
+
+    def judge(
+        self, images: Tensor, at: tuple[Tensor, ...], labels: Tensor, votes: tuple[tuple[str, float], ...]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The images as they are seen, [G · B, C, S, S], cross-entropy and R, [G], by the votes of nets.
+
+        It has no state beside the nets and the averages of their alignments, so that it can be one graph.
+        """
+        seen = view(images, *at)
         ce, r = seen.new_zeros(self.groups), seen.new_zeros(self.groups)
-        for net, weight in self.spec.votes(self.jury, t).items():
+        for net, weight in votes:
             with self.norms, autocast(seen.device, self.spec.precision):
-                logits, apart = self.alignments[net](seen, t)
+                logits, apart = self.alignments[net].judge(seen)
             r = r + weight * apart
             each = F.cross_entropy(logits.to(seen.dtype), labels, reduction="none")
             ce = ce + weight * each.unflatten(0, (self.groups, -1)).mean(1)
-        further = {self.spec.penalty: self.spec.extra(self, seen)} if self.spec.penalty else {}
-        return {"ce": ce, "bn_loss": r} | further
+        return seen, ce, r
 
 
 def teachers(*nets: str) -> tuple[Teacher, ...]:
