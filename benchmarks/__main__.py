@@ -24,6 +24,7 @@ NAMES = [
     "demo",
     "sre2l",
     "decoupled",
+    "graphs",
     "labels",
     "layers",
     "fashion_dc",

@@ -148,10 +148,14 @@ def constructions(rows: Rows, bench: Bench) -> None:
             method = SRe2L(preset="imagenet1k", **({"precision": precision} if precision != "float32" else {}))
             bare = bare_inversion(net, labels, data.shape, 0.25, precision)
 
-            def ours(steps: int, method: SRe2L = method) -> None:
-                method.model_copy(update={"iterations": steps})(inputs)
+            for compiled in (False, True):
+                given = replace(inputs, compiled=compiled)
 
-            rows.row(f"`sre2l`, {precision}", lambda ours=ours, bare=bare: beside(ours, bare, len(labels)))
+                def ours(steps: int, method: SRe2L = method, given: Inputs = given) -> None:
+                    method.model_copy(update={"iterations": steps})(given)
+
+                title = f"`sre2l`, {precision}{', compiled' * compiled}"
+                rows.row(title, lambda ours=ours, bare=bare: beside(ours, bare, len(labels)))
     rows.row("`rded`", lambda: beside(*selection(net, inputs), inputs_of(inputs)))
 
 

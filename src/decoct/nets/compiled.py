@@ -9,7 +9,6 @@ import torch
 
 R = TypeVar("R")
 BACKEND = "inductor"
-OWN = (".*should not be instantiated", "The .grad attribute of a Tensor")  # of what PyTorch does while it compiles
 KINDS = 64  # of inputs that a function is compiled for: nets that judge in turn, sizes of images and of batches
 
 
@@ -27,31 +26,36 @@ def graph(function: Callable[..., R]) -> Callable[..., R]:
     @wraps(function)
     def called(*arguments: Any) -> R:
         with warnings.catch_warnings():
-            for said in OWN:
-                warnings.filterwarnings("ignore", said)
+            warnings.simplefilter("ignore")  # what PyTorch says of itself while it compiles
             return compiled(*arguments)
 
     return called
 
 
-def or_eager(make: Callable[[bool], R], wanted: bool, what: str) -> R:
-    """``make(True)``, or with a warning ``make(False)`` where compiling fails; that alone if it is not ``wanted``.
+class OrEager:
+    """Makes things with what is compiled; once compiling failed, with a warning, without.
 
     Args:
-        make: called with whether to compile; it may be called again after it failed half-way.
         wanted: whether to compile.
-        what: is made, for the warning.
+        what: makes them, for the warning.
     """
-    if not wanted:
+
+    def __init__(self, wanted: bool, what: str) -> None:
+        self.wanted, self.what = wanted, what
+
+    def __call__(self, make: Callable[[bool], R]) -> R:
+        """``make(True)``, or ``make(False)``, which begins anew where the other ended half-way."""
+        if self.wanted:
+            try:
+                return make(True)
+            except Exception as error:
+                if not failed(error):
+                    raise
+                self.wanted = False
+                said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+                told = f"{self.what} goes on without torch.compile, which failed: {said}"
+                warnings.warn(told, RanEager, stacklevel=2)
         return make(False)
-    try:
-        return make(True)
-    except Exception as error:
-        if not failed(error):
-            raise
-        said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        warnings.warn(f"{what} goes on without torch.compile, which failed: {said}", RanEager, stacklevel=2)
-    return make(False)
 
 
 def failed(error: BaseException) -> bool:

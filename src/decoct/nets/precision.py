@@ -1,11 +1,12 @@
 """The precision of nets: only forward passes run in bfloat16, if asked for."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -16,22 +17,26 @@ def autocast(device: torch.device | str, precision: str) -> Iterator[None]:
 
     Only the forward pass belongs in the block: what comes out is made float32 before anything is computed of it, so
     that losses, statistics, optimisers and images stay in float32. Weights do; autocast computes with copies of them.
-    Products that autocast leaves in float32 are in TF32 on CUDA, in the block alone. That the device computes in
+    Products that autocast leaves in float32 are in TF32 on CUDA, in the block alone (not in what is
+    compiled, which cannot change the setting). That the device computes in
     bfloat16 is known before a job begins (``decoct.study.device``).
     """
     if precision == "float32":  # autocast that is not enabled does not take every type of device
         yield
         return
     where = torch.device(device).type
+    with torch.autocast(where, torch.bfloat16), nullcontext() if where != "cuda" or is_compiling() else _in_tf32():
+        yield
+
+
+@contextmanager
+def _in_tf32() -> Iterator[None]:
     before = torch.get_float32_matmul_precision()
-    if where == "cuda":
-        torch.set_float32_matmul_precision("high")
+    torch.set_float32_matmul_precision("high")
     try:
-        with torch.autocast(where, torch.bfloat16):
-            yield
+        yield
     finally:
-        if where == "cuda":
-            torch.set_float32_matmul_precision(before)
+        torch.set_float32_matmul_precision(before)
 
 
 @contextmanager

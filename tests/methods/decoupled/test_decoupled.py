@@ -216,7 +216,7 @@ def test_the_docstring_names_every_preset(method):
     assert all(f"``{name}``" in inspect.getdoc(type(method)) for name in type(method).presets)
 
 
-@every_recovery
+@pytest.mark.parametrize("method", (*RECOVERIES, SRe2L(iterations=12, precision="bfloat16")), ids=lambda m: m.name)
 def test_an_iteration_is_one_graph_and_gives_the_same_images(method, box, monkeypatch):
     """With the graph's operations one by one, so that nothing is rounded otherwise."""
     graphs = []

@@ -93,7 +93,7 @@ def needed(cell: Cell, method: Condenser, classes: tuple[int, ...] | None = None
         job.keyed["seed"] or 0,
         cell.device,
         compute.get("precision", "float32"),
-        compute.get("compile", False),
+        compute.get("compile", False) or cell.device.startswith("cuda"),  # what that changes, the device does as well
         classes=classes,
         kept=cell.kept(),
         progress=cell.progress,

@@ -12,10 +12,11 @@ from torch import nn
 from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.interfaces import Inputs, Kept
+from decoct.data.pixels import Pixels
 from decoct.methods._shared.presets import Preset
 from decoct.methods._shared.starts import Block, in_order
 from decoct.methods.decoupled._shared.invert import Views
-from decoct.methods.decoupled._shared.recovery import FromPatches, Recovery, same_classes, teachers
+from decoct.methods.decoupled._shared.recovery import FromPatches, Recovery, Workpiece, same_classes, teachers
 from decoct.needs.teacher import Teacher
 
 
@@ -278,3 +279,27 @@ def test_nets_are_left_as_they_were_found():
 def test_a_penalty_that_nobody_defines_is_an_error_that_says_what_to_define():
     with pytest.raises(DecoctError, match="has the penalty 'sparsity' and does not say what it is: define extra"):
         Hollow()(inputs())
+
+
+@pytest.mark.parametrize("kind", [pytest.param(torch.float64, marks=pytest.mark.slow), torch.float32], ids=str)
+def test_the_gradient_of_what_is_compiled_is_that_of_what_is_not(kind):
+    given, spec = inputs(2), Plain(r=0.3).at(8)
+    judge = given.teachers["teacher"].to(kind).requires_grad_(False)
+    views = Views.draw([torch.Generator()] * 2, 3, 8, scale=(0.5, 1), flip=True, jitter=1, device="cpu")
+
+    def gradients(compiled: bool) -> torch.Tensor:
+        blocks, found = spec.blocks(range(3), 2), []
+        work = Workpiece(spec, given, Pixels.of(given.data, "cpu"), lambda c: None, blocks, 0, 1, compiled)
+        with work.alignments["teacher"].watching():
+            for t in range(3):
+                rng = torch.Generator().manual_seed(t)
+                images = torch.randn(2, 3, 1, 8, 8, generator=rng, dtype=kind, requires_grad=True)
+                terms = work.terms(images, views.at(t), work.labels.flatten(), t)
+                (terms["ce"] + 0.3 * terms["bn_loss"]).sum().backward()
+                found.append(images.grad)
+        return torch.stack(found)
+
+    assert not any(p.requires_grad for p in judge.parameters())
+    plain = gradients(False)
+    apart = float((gradients(True) - plain).norm() / plain.norm())
+    assert apart < 1e-6, apart

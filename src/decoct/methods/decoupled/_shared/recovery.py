@@ -30,7 +30,7 @@ from decoct.methods._shared.presets import WithPresets
 from decoct.methods._shared.starts import Block, Crops, cut, in_order, ranked_crops, side_by_side
 from decoct.methods.decoupled._shared.invert import Alignment, FixedNorms, Views, frozen, view
 from decoct.needs.teacher import Teacher
-from decoct.nets.compiled import graph, or_eager
+from decoct.nets.compiled import OrEager, graph
 from decoct.nets.moments import running
 from decoct.nets.precision import Precision, autocast
 from decoct.nets.room import Halving
@@ -170,8 +170,10 @@ class Recovery(WithPresets):
         crops = cache(lambda c: spec.crops(inputs, pixels, c, ipc))
         number = {block.name: number for number, run in enumerate(runs) for block in run}
 
+        either = OrEager(inputs.compiled, spec.name)
+
         def recovered(together: list[Block]) -> tuple[list[Block], dict[str, NDArray[Any]]]:
-            return together, or_eager(partial(made, together), inputs.compiled, spec.name)
+            return together, either(partial(made, together))
 
         def made(together: list[Block], compiled: bool) -> dict[str, NDArray[Any]]:
             work = Workpiece(spec, inputs, pixels, crops, together, number[together[0].name], len(runs), compiled)
