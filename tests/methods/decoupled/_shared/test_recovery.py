@@ -132,6 +132,20 @@ def test_a_block_is_matched_together_and_a_batch_runs_together(block, batch, run
     assert draft.steps == 6 * len(runs)
 
 
+@pytest.mark.parametrize(("block", "batch", "runs"), [(1, 100, [6]), (1, 4, [4, 2])])
+def test_on_other_devices_blocks_of_any_classes_run_together_and_are_those_made_alone(block, batch, runs, drawn):
+    method, nets = Plain(block=block, batch=batch), {"teacher": net().double()}
+    torch.set_default_dtype(torch.float64)
+    try:
+        made = method(inputs(2, nets=nets, device="cpu:0"))
+        assert [groups for groups, *_ in drawn] == runs
+        alone = method(inputs(2, nets=nets))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert len(drawn) == len(runs) + 3 and np.array_equal(made.images, alone.images)
+    assert np.array_equal(made.initial, alone.initial)
+
+
 def test_blocks_share_a_view_and_the_size_of_a_batch_changes_none(drawn):
     Plain(batch=100)(inputs(2))
     Plain(batch=3)(inputs(2))

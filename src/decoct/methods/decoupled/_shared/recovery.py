@@ -141,7 +141,7 @@ class Recovery(WithPresets):
         return self.nets or ("teacher",)
 
     def together(self, ipc: int) -> int | None:
-        """The classes of a block: runs never mix them, so shards are bit-equal."""
+        """The classes of a block: on a CPU runs never mix them, so shards are bit-equal."""
         return len(set(self.blocks(range(self.block or 1), ipc)[0].classes))
 
     def known(self, size: int) -> dict[str, Any]:
@@ -162,7 +162,10 @@ class Recovery(WithPresets):
         spec, pixels, data = self.at(inputs.data.size), Pixels.of(inputs.data, inputs.device), inputs.data
         ipc, classes = inputs.ipc(self.name), inputs.wanted()
         blocks = spec.blocks(classes, ipc)
-        runs = list(side_by_side(blocks, spec.batch, lambda block: (block.classes, spec.alike(inputs, block))))
+        apart = inputs.device == "cpu"  # other devices are not to stand half-empty
+        runs = list(
+            side_by_side(blocks, spec.batch, lambda block: (block.classes if apart else (), spec.alike(inputs, block)))
+        )
         images = inputs.kept.array("images", (len(classes), ipc, *data.shape))
         initial = inputs.kept.array("initial", images.shape)
         notes: dict[str, float] = {}
@@ -282,7 +285,7 @@ class Workpiece:
         stored = pixels.truncate(spec.optimise(self, start)) if spec.iterations else begun
         made = {"initial": begun.cpu().numpy(), "images": stored.cpu().numpy(), "steps": np.array(0)}
         with torch.inference_mode():  # how many images the jury classifies as meant, by the mean of its logits
-            x = pixels.normalise(stored.float()).flatten(0, 1)
+            x = pixels.normalise(stored.to(start.dtype)).flatten(0, 1)
             logits = torch.stack([inputs.teachers[net](x) for net in self.jury]).mean(0)
             made["teacher_agreement"] = np.array(float((logits.argmax(1) == self.labels.flatten()).sum()))
         images, few = self.labels.numel(), len(self.jury) if spec.in_turn else 1
