@@ -58,6 +58,14 @@ class OrEager:
         return make(False)
 
 
+def forward(net: Callable[..., R], wanted: bool, what: str) -> Callable[..., R]:
+    """A net through torch.compile, in as many graphs as it takes; from a call on that cannot be compiled, as it is."""
+    if not wanted:
+        return net
+    compiled, either = torch.compile(net, dynamic=False, backend=BACKEND), OrEager(True, what)
+    return lambda *given, **named: either(lambda fine: (compiled if fine else net)(*given, **named))
+
+
 def failed(error: BaseException) -> bool:
     """Whether an error is torch.compile's own, such as of a compiler that is missing."""
     import torch._dynamo.exc as dynamo

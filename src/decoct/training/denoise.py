@@ -10,6 +10,7 @@ from torch import Generator, Tensor, nn
 from decoct.core.interfaces import Machine
 from decoct.core.seeds import seed as derive
 from decoct.data.send import send
+from decoct.nets import compiled
 from decoct.nets.precision import autocast
 from decoct.training.images import Images
 from decoct.training.learn import learn, numbered
@@ -113,7 +114,7 @@ def denoise(net: nn.Module, batches: NoisyBatches, machine: Machine = Machine())
     weights: list[Tensor] = list(net.parameters())
     average = [p.detach().clone() for p in weights]
     optimiser = torch.optim.AdamW(weights, how.lr, betas=BETAS, weight_decay=0.0, fused=True)
-    forward = torch.compile(net, dynamic=False) if machine.compiled else net
+    forward = compiled.forward(net, machine.compiled, "the training of a generator")
 
     def step(t: int) -> Tensor:
         batch = batches[t]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Machine
 from decoct.core.seeds import seed as derive
+from decoct.nets import compiled
 from decoct.nets.layers import layers
 from decoct.nets.layout import laid_out, layout
 from decoct.nets.precision import autocast
@@ -79,7 +80,7 @@ def train(
     _learning(student, recipe)
     state = State(student, optimiser, recipe, device)
     batches = Batches(data, recipe, seed=seed, machine=machine, teachers=teachers, labels=labels)
-    forward = torch.compile(student, dynamic=False) if machine.compiled else student
+    forward = compiled.forward(student, machine.compiled, "a training")
     epoch = epoch_steps(len(data.labels), recipe.batch, recipe.drop_single)
     where = torch.device(device)
     with torch.random.fork_rng([where] if where.type == "cuda" else []):
