@@ -8,6 +8,7 @@ from decoct.core.budget import Budget
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.interfaces import Condenser, Need
 from decoct.core.spec import find, names, parse
+from decoct.methods.decoupled.sre2l import SRe2L
 from decoct.needs.dynamics import Dynamics
 from decoct.needs.features import Extract, Features
 from decoct.needs.teacher import Teach, Teacher
@@ -103,6 +104,24 @@ def test_a_method_is_cut_by_the_class_that_gives_most(digits):
     assert [planner.jobs[key].keyed["classes"] for key in roles.values()] == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]
 
 
+def test_images_of_a_class_that_are_made_apart_are_cut_where_classes_are_too_few(digits):
+    def cut(shards, ipc=5, **fields):
+        planner = Planner(digits)
+        made = planner.condense("sre2l", SRe2L(**{"block": 5, "batch": 5} | fields), Budget(ipc=ipc), 0, shards)
+        return [
+            (job.keyed["classes"], job.keyed.get("numbers"))
+            for job in map(planner.jobs.get, planner.jobs[made.key].role("shard").values())
+        ]
+
+    low, high = [0, 1, 2, 3, 4], [5, 6, 7, 8, 9]
+    assert cut(2) == [(low, None), (high, None)]
+    assert cut(5) == [(low, [0, 2]), (low, [2, 5]), (high, [0, 1]), (high, [1, 3]), (high, [3, 5])]
+    assert cut(100) == [(each, [i, i + 1]) for each in (low, high) for i in range(5)]
+    assert cut(100, ipc=1) == cut(2)
+    assert cut(100, batch=10) == cut(2)  # images run side by side
+    assert cut(4, block=10, batch=10) == [([*low, *high], [i, i + 1 + (i == 3)]) for i in range(4)]
+
+
 def test_what_nobody_can_supply_is_a_usage_error(digits):
     class Dream(Need):
         pass
@@ -153,7 +172,7 @@ def test_shards_are_whole_groups_of_all_classes_in_order_and_even(classes, toget
         def together(self, ipc):
             return together
 
-    found = shares(Grouped(), classes, ipc, shards)
+    found = [part["classes"] for part in shares(Grouped(), classes, ipc, shards)]
     groups = -(-classes // together)
     if min(groups, shards) == 1:
         assert found == []
@@ -163,3 +182,31 @@ def test_shards_are_whole_groups_of_all_classes_in_order_and_even(classes, toget
     assert all(part[0] % together == 0 for part in found)
     sizes = [-(-len(part) // together) for part in found]
     assert max(sizes) - min(sizes) <= 1
+
+
+@given(
+    classes=st.integers(1, 20),
+    together=st.none() | st.integers(1, 8),
+    few=st.integers(1, 4),
+    shards=st.integers(2, 60),
+    ipc=st.integers(1, 12),
+)
+def test_shards_of_numbers_hold_every_image_once_in_whole_groups(classes, together, few, shards, ipc):
+    class Both(Condenser):
+        def together(self, ipc):
+            return together
+
+        def apart(self, ipc, classes):
+            return few
+
+    try:
+        found = shares(Both(), classes, ipc, shards)
+    except UsageError:
+        assert together is None and few >= ipc
+        return
+    held = [(c, i) for part in found for c in part["classes"] for i in range(*part.get("numbers", (0, ipc)))]
+    assert not found or sorted(held) == [(c, i) for c in range(classes) for i in range(ipc)]
+    assert len(found) <= shards and all(part.get("numbers", [0])[0] % few == 0 for part in found)
+    groups, units = -(-classes // (together or classes)), -(-ipc // few)
+    if shards >= groups * units > 1:
+        assert len(found) == groups * units

@@ -113,6 +113,7 @@ class Inputs:
         generators: by need.
         others: what other needs loaded, by need.
         classes: which classes to make, of a shard; None for all.
+        numbers: of each class, the first image number to make and the one after the last, of a shard; None for all.
         kept: intermediate results.
         progress: call it with (steps done, steps in all).
     """
@@ -132,6 +133,7 @@ class Inputs:
     generators: "Mapping[ImageGenerator, DiffusionModel]" = field(default_factory=dict)
     others: Mapping[Need, Any] = field(default_factory=dict)
     classes: tuple[int, ...] | None = None
+    numbers: tuple[int, int] | None = None
     kept: Kept = field(default_factory=Kept)
     progress: Progress = silent
 
@@ -151,6 +153,10 @@ class Inputs:
             DecoctError: the budget gives classes different numbers, or one of them none.
         """
         return self.budget.of_each(method, self._counts(), self.data.class_names)
+
+    def span(self, method: str) -> range:
+        """Image numbers to make of each class, for a method that makes as many of each."""
+        return range(*(self.numbers or (0, self.ipc(method))))
 
     def members(self) -> list[NDArray[np.int64]]:
         """Train indices of each class that is wanted, ascending, in class order."""
@@ -222,6 +228,17 @@ class Condenser(Spec):
 
         Args:
             ipc: images of each class; of the class that gives most where they differ.
+        """
+        return None
+
+    def apart(self, ipc: int, classes: int) -> int | None:
+        """Number of consecutive images of each class that are made together; None if all are.
+
+        A shard of whole groups of such images is that part of the whole set, bit for bit on a CPU.
+
+        Args:
+            ipc: images of each class.
+            classes: that are made together.
         """
         return None
 

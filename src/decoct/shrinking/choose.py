@@ -40,14 +40,14 @@ class Quota(Inputs):
     """Inputs that say themselves how many images each class gives.
 
     Attributes:
-        numbers: of each class, in class order.
+        each: of each class, in class order.
     """
 
-    numbers: tuple[int, ...] = field(default=())
+    each: tuple[int, ...] = field(default=())
 
     def quotas(self) -> list[int]:
         """As given."""
-        return [self.numbers[c] for c in self.wanted()]
+        return [self.each[c] for c in self.wanted()]
 
     def ipc(self, method: str) -> int:
         """Of the class that gives most, for a method that makes as many of each class where nothing else is said."""
@@ -160,7 +160,7 @@ def choose(
         data=data,
         budget=Budget(images=max(1, int(numbers.sum())), balanced=False),
         seed=seed,
-        numbers=tuple(int(number) for number in numbers),
+        each=tuple(int(number) for number in numbers),
         **_given(spec, material, left),
     )
     draft = spec(inputs)

@@ -129,7 +129,7 @@ def make(spec: Condenser, pool: Pool, rows: Rows, n: int, seed: int, device: str
         device=device,
         classes=tuple(c for c, count in enumerate(counts) if count),
         kept=kept or Kept(),
-        numbers=tuple(quotas(counts, n)),
+        each=tuple(quotas(counts, n)),
     )
     draft = fitted(spec, pool, rows)(inputs)
     assert draft.images is not None and draft.labels is not None

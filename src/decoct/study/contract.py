@@ -244,11 +244,15 @@ class _MethodSuite(_Suite):
         return None if 0 <= accuracy <= 1 else f"accuracy {accuracy}"
 
     def sharded(self) -> str | None:
-        classes = len(self.data.class_names)
-        if (self.spec.at(self.data.size).together(IPC) or classes) >= classes:
-            return None
-        same = _same(self.made, self._make(0, self.cut, shards=2))
-        return None if same else "classes do not come out alike when they are made apart: see together()"
+        classes, spec = len(self.data.class_names), self.spec.at(self.data.size)
+        together = min(spec.together(IPC) or classes, classes)
+        if together < classes and not _same(self.made, self._make(0, self.cut, shards=2)):
+            return "classes do not come out alike when they are made apart: see together()"
+        if (spec.apart(IPC, together) or IPC) < IPC and not _same(
+            self.made, self._make(0, self.cut, shards=IPC * classes)
+        ):
+            return "images of a class do not come out alike when they are made apart: see apart()"
+        return None
 
     def uneven(self) -> str | None:
         if self.spec.even:

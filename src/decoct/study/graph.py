@@ -143,7 +143,7 @@ class Planner(Plan):
         """Make a set; a method that draws nothing has one, at replicate 0, unless what it needs is drawn anew.
 
         What depends on the resolution is filled into the method before it is keyed. Shards are jobs that make some
-        classes each, and are put together; the result and its key are the same.
+        classes each, or some images of each class, and are put together; the result and its key are the same.
 
         Raises:
             UsageError: the method makes as many images of each class, and the budget gives others.
@@ -162,8 +162,8 @@ class Planner(Plan):
         labels: dict[str, str | int] = {"method": label, "budget": str(budget), "condense_replicate": number}
         keyed = {"seed": drawn, "budget": self._once("said", budget, budget.model_dump)}
         inputs = dict(needs)
-        for number, classes in enumerate(shares(made, len(self.data.class_names), ipc, shards)):
-            part = self._add("shard", made, {**keyed, "classes": classes}, needs, {**labels, "shard": number})
+        for number, share in enumerate(shares(made, len(self.data.class_names), ipc, shards)):
+            part = self._add("shard", made, {**keyed, **share}, needs, {**labels, "shard": number})
             inputs[f"shard:{number}"] = part.key
         return Made(self._add("condense", made, keyed, inputs, labels).key, labels)
 
@@ -308,18 +308,33 @@ class Planner(Plan):
         return self._once(("label teachers", drawn), spec, roles)
 
 
-def shares(method: Condenser, classes: int, ipc: int, shards: int) -> list[list[int]]:
-    """The classes of each shard: whole groups of those made together, as evenly as they go; none for one shard.
+def shares(method: Condenser, classes: int, ipc: int, shards: int) -> list[dict[str, list[int]]]:
+    """What each shard makes, as it is keyed; nothing for one shard.
+
+    Whole groups of ``classes`` made together, as evenly as they go. Where there are more shards than groups, of each
+    group the ``numbers`` of images [first, after the last] as well, if the method makes those apart.
 
     Raises:
-        UsageError: the method makes all classes together.
+        UsageError: the method makes all classes together, and all of their images.
     """
     if shards == 1:
         return []
-    together = method.together(ipc)
-    if together is None:
+    size = method.together(ipc)
+    few = method.apart(ipc, min(size or classes, classes)) or ipc
+    if size is None and few >= ipc:
         raise UsageError(f"{method.name} makes all classes together and cannot be sharded: leave out shards")
-    groups = [list(range(at, min(at + together, classes))) for at in range(0, classes, together)]
-    shards = min(shards, len(groups))
-    cuts = [len(groups) * i // shards for i in range(shards + 1)]
-    return [[c for group in groups[a:b] for c in group] for a, b in pairwise(cuts)] if shards > 1 else []
+    groups = [list(range(at, min(at + (size or classes), classes))) for at in range(0, classes, size or classes)]
+    if shards <= len(groups) or few >= ipc:
+        spans = _even(len(groups), min(shards, len(groups)))
+        made = [{"classes": [c for group in groups[a:b] for c in group]} for a, b in spans]
+        return made if len(made) > 1 else []
+    units, made = -(-ipc // few), []
+    for group, (a, b) in zip(groups, _even(shards, len(groups)), strict=True):
+        for first, last in _even(units, min(b - a, units)):
+            made.append({"classes": group, "numbers": [first * few, min(last * few, ipc)]})
+    return made
+
+
+def _even(things: int, parts: int) -> list[tuple[int, int]]:
+    """Where each of some parts begins and ends, as even as they go."""
+    return list(pairwise(things * i // parts for i in range(parts + 1)))

@@ -195,6 +195,22 @@ def test_shards_put_together_are_the_set_bit_for_bit(made, name):
     _, _, whole = made(name, **fields)
     _, jobs, cut = made(name, shards=3, **fields)
     assert len([job for job in jobs if job.kind == "shard"]) in (2, 3)  # 2 where whole groups of classes make no 3
+    assert_same(cut, whole)
+
+
+@pytest.mark.parametrize("name", ["sre2l", "cda", "cv_dd", "fadrm"])
+def test_so_are_shards_of_some_images_of_each_class(made, name):
+    fields = {**NINE[name], "batch": 1, "ipc": 3}
+    _, _, whole = made(name, **fields)
+    _, jobs, cut = made(name, shards=100, **fields)
+    shards = [job for job in jobs if job.kind == "shard"]
+    groups = {tuple(job.keyed["classes"]) for job in shards}
+    assert len(groups) > 1 and len(shards) == 3 * len(groups)
+    assert sorted(job.keyed["numbers"] for job in shards) == sorted(len(groups) * [[0, 1], [1, 2], [2, 3]])
+    assert_same(cut, whole)
+
+
+def assert_same(cut, whole):
     assert cut.name == whole.name
     ours, theirs = (sorted(path.name for path in folder.iterdir()) for folder in (cut, whole))
     assert ours == theirs

@@ -51,7 +51,8 @@ def likeness(job: Job, jobs: Mapping[str, Job]) -> str:
     roles = sorted({"shard" if role.startswith("shard:") else role for role in job.inputs})
     source = jobs.get(job.inputs.get("condensed", ""))
     size = source.keyed.get("budget") if source else None
-    return digest([job.kind, said, roles, size, len(job.keyed.get("classes") or ())])
+    first, last = job.keyed.get("numbers", (0, 0))
+    return digest([job.kind, said, roles, size, len(job.keyed.get("classes") or ()), last - first])
 
 
 def middle(known: Sequence[Estimate]) -> Estimate:

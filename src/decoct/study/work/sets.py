@@ -1,7 +1,7 @@
 """The work on sets: a condenser runs, or its shards are put together; the set is kept with its facts and pictures."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,30 +63,32 @@ def make_condensed(cell: Cell) -> None:
 
 
 def make_shard(cell: Cell) -> None:
-    """Run a condenser for some of the classes.
+    """Run a condenser for some of the classes, or for some images of each.
 
     Files:
-        shard.safetensors: a draft of these classes: its arrays
-        shard.json: its steps and notes
+        shard.safetensors: a draft of these: its arrays
+        shard.json: its steps and notes, and which images of each class it has, where not all
     """
     method = parse("condenser", cell.job.config, cell.job.plugins)
     cell.estimate = check_room(method, cell.data, Budget(**cell.job.keyed["budget"]), cell.device)
     with cell.meter():
-        draft = method(needed(cell, method, tuple(cell.job.keyed["classes"])))
+        draft = method(needed(cell, method))
     if draft.rate is not None:
         raise DecoctError(f"{method.name} learns a rate for some classes: leave together() out, so that it sees all")
     arrays = {name: value for name in ARRAYS if (value := getattr(draft, name)) is not None}
     tensorfile.write(cell.folder / SHARD, arrays)
-    write_json(cell.folder / NOTES, {"steps": draft.steps, "mosaic": draft.mosaic, "notes": dict(draft.notes)})
+    facts = {"steps": draft.steps, "mosaic": draft.mosaic, "notes": dict(draft.notes)}
+    write_json(cell.folder / NOTES, facts | {key: cell.job.keyed[key] for key in ("numbers",) if key in cell.job.keyed})
 
 
-def needed(cell: Cell, method: Condenser, classes: tuple[int, ...] | None = None) -> Inputs:
-    """What a method gets: its needs from the store, its seed, its classes, and room for what it makes."""
+def needed(cell: Cell, method: Condenser) -> Inputs:
+    """What a method gets: its needs from the store, its seed, what it makes of a shard, and room for that."""
     given: dict[str, dict[Any, Any]] = {}
     for need in method.needs():
         for name, values in need.load(cell).items():
             given.setdefault(name, {}).update(values)
     job, compute = cell.job, cell.job.keyed.get("compute", {})  # none of a probe of an external set
+    part: dict[str, Any] = {key: tuple(job.keyed[key]) for key in ("classes", "numbers") if key in job.keyed}
     return Inputs(
         cell.data,
         Budget(**job.keyed["budget"]),
@@ -94,10 +96,9 @@ def needed(cell: Cell, method: Condenser, classes: tuple[int, ...] | None = None
         cell.device,
         compute.get("precision", "float32"),
         compute.get("compile", False) or cell.device.startswith("cuda"),  # what that changes, the device does as well
-        classes=classes,
         kept=cell.kept(),
         progress=cell.progress,
-        **given,
+        **(part | given),
     )
 
 
@@ -116,21 +117,39 @@ def behind(cell: Cell) -> list[tuple[type[Need], str, dict[str, Any]]]:
 
 
 def merged(shards: list[Path], kept: KeptOnDisk) -> Draft:
-    """The drafts of shards, one after the other, as memory maps; notes are means over the images."""
+    """The drafts of shards, put together as memory maps; notes are means over the images."""
     parts = [tensorfile.read(shard / SHARD) for shard in shards]
     facts = [read_json(shard / NOTES) for shard in shards]
+    numbers = [fact["numbers"] for fact in facts if "numbers" in fact]
     sizes = [len(part["labels" if "labels" in part else "indices"]) for part in parts]
     whole: dict[str, Any] = {}
     for name in (name for name in ARRAYS if name in parts[0]):
         arrays = [part[name] for part in parts]
         room = kept.array(name, (sum(map(len, arrays)), *arrays[0].shape[1:]), np.result_type(*arrays))
-        whole[name] = np.concatenate(arrays, out=room)
+        whole[name] = woven(arrays, numbers, room) if numbers else np.concatenate(arrays, out=room)
     return Draft(
         **whole,
         steps=sum(fact["steps"] for fact in facts),
         mosaic=facts[0]["mosaic"],
         notes=averaged([fact["notes"] for fact in facts], sizes),
     )
+
+
+def woven(parts: Sequence[NDArray[Any]], numbers: Sequence[tuple[int, int]], room: NDArray[Any]) -> NDArray[Any]:
+    """Fill ``room`` [classes · ipc, …], class after class, with parts that have some images of some classes.
+
+    Args:
+        parts: each [k · (b − a), …]: of k classes the images a to b; those of the same classes follow each other.
+        numbers: a and b of each part.
+        room: for all.
+    """
+    ipc, at = max(b for _, b in numbers), 0
+    for part, (a, b) in zip(parts, numbers, strict=True):
+        classes = len(part) // (b - a)
+        here = room[at : at + classes * ipc].reshape(classes, ipc, *room.shape[1:])
+        here[:, a:b] = part.reshape(classes, b - a, *part.shape[1:])
+        at += classes * ipc if b == ipc else 0
+    return room
 
 
 def averaged(notes: list[Mapping[str, float]], sizes: list[int]) -> dict[str, float]:

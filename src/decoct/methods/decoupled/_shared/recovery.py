@@ -144,6 +144,10 @@ class Recovery(WithPresets):
         """The classes of a block: on a CPU runs never mix them, so shards are bit-equal."""
         return len(set(self.blocks(range(self.block or 1), ipc)[0].classes))
 
+    def apart(self, ipc: int, classes: int) -> int | None:
+        """One, where a run holds one image of each class."""
+        return 1 if not self.by_class and self.batch < 2 * classes else None
+
     def known(self, size: int) -> dict[str, Any]:
         """The preset; up to 8 px its roll is 1 pixel."""
         known = {"nets": ("teacher",), **super().known(size)}
@@ -160,13 +164,13 @@ class Recovery(WithPresets):
             DecoctError: a net has no batch norm, or other classes than the data, or the loss is no longer finite.
         """
         spec, pixels, data = self.at(inputs.data.size), Pixels.of(inputs.data, inputs.device), inputs.data
-        ipc, classes = inputs.ipc(self.name), inputs.wanted()
-        blocks = spec.blocks(classes, ipc)
+        ipc, span, classes = inputs.ipc(self.name), inputs.span(self.name), inputs.wanted()
+        blocks = [block for block in spec.blocks(classes, ipc) if block.ids[0] in span]
         apart = inputs.device == "cpu"  # other devices are not to stand half-empty
         runs = list(
             side_by_side(blocks, spec.batch, lambda block: (block.classes if apart else (), spec.alike(inputs, block)))
         )
-        images = inputs.kept.array("images", (len(classes), ipc, *data.shape))
+        images = inputs.kept.array("images", (len(classes), len(span), *data.shape))
         initial = inputs.kept.array("initial", images.shape)
         notes: dict[str, float] = {}
         steps = 0
@@ -196,14 +200,14 @@ class Recovery(WithPresets):
             same_classes(inputs)
             for together, done in chain.from_iterable(halving(recovered, run) for run in runs):
                 for block, begun, ended in zip(together, done.pop("initial"), done.pop("images"), strict=True):
-                    where = np.searchsorted(classes, block.classes), list(block.ids)
+                    where = np.searchsorted(classes, block.classes), [i - span.start for i in block.ids]
                     initial[where], images[where] = begun, ended
                 steps += int(done.pop("steps"))
                 for name, value in done.items():
-                    notes[name] = notes.get(name, 0.0) + float(value) / (len(classes) * ipc)
+                    notes[name] = notes.get(name, 0.0) + float(value) / (len(classes) * len(span))
         return Draft.synthesised(
             images.reshape(-1, *data.shape),
-            np.repeat(classes, ipc),
+            np.repeat(classes, len(span)),
             steps=steps,
             initial=initial.reshape(-1, *data.shape),
             notes=notes,
