@@ -216,9 +216,8 @@ class Alignment:
             }
 
     @contextmanager
-    def watching(self, t: int = 0) -> Iterator[None]:
-        """In the block the net's layers are seen by ``judge``, at iteration ``t`` until ``turn`` names another."""
-        self.turn(t)
+    def watching(self) -> Iterator[None]:
+        """In the block the net's layers are seen by ``judge``, at the iteration that ``turn`` named last."""
         with on_inputs(self.net, self.targets, self._see):
             yield
 
@@ -235,7 +234,8 @@ class Alignment:
 
     def __call__(self, images: Tensor, t: int = 0) -> tuple[Tensor, Tensor]:
         """The same at an iteration, by itself."""
-        with self.watching(t):
+        self.turn(t)
+        with self.watching():
             return self.judge(images)
 
     def _see(self, name: str, x: Tensor) -> None:
