@@ -15,6 +15,7 @@ from typer import Exit
 from decoct import __version__
 from decoct.cli.options import Json
 from decoct.console import answer
+from decoct.core.errors import first_line
 
 EXTRAS = {  # what each is for; CONTRIBUTING has those of developers
     "offline": "an extractor that needs no download, timm:tf_efficientnet_lite0",
@@ -194,5 +195,5 @@ def _broken(name: str) -> str:
     try:
         importlib.import_module(name)
     except Exception as error:  # whatever its libraries raise
-        return next(iter(str(error).splitlines()), type(error).__name__)
+        return first_line(error)
     return ""

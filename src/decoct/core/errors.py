@@ -7,3 +7,8 @@ class DecoctError(Exception):
 
 class UsageError(DecoctError):
     """The request makes no sense: an unknown name, key or combination; the command line exits with 2."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of a library says first; its name where it says nothing."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import torch
 
+from decoct.core.errors import first_line
+
 R = TypeVar("R")
 BACKEND = "inductor"
 KINDS = 64  # of inputs that a function is compiled for: nets that judge in turn, sizes of images and of batches
@@ -52,8 +54,7 @@ class OrEager:
                 if not failed(error):
                     raise
                 self.wanted = False
-                said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-                told = f"{self.what} goes on without torch.compile, which failed: {said}"
+                told = f"{self.what} goes on without torch.compile, which failed: {first_line(error)}"
                 warnings.warn(told, RanEager, stacklevel=2)
         return make(False)
 

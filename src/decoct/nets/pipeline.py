@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from decoct.core.errors import DecoctError, UsageError
+from decoct.core.errors import DecoctError, UsageError, first_line
 from decoct.core.machine import blame
 from decoct.core.notation import from_json
 from decoct.nets.text import ENCODER, TOKENIZER, Text, read_text
@@ -197,7 +197,7 @@ def _part(folder: Path, kind: str) -> Any:
                 output_loading_info=True,
             )
     except Exception as error:  # missing, cut off, another net's, or pickled code: each has an error of its own
-        said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        said = first_line(error)
         raise DecoctError(
             f"{folder} is damaged, holds more than weights, or is no {kind}: {said}\n"
             "fetch or save it again, best as safetensors"

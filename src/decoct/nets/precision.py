@@ -17,9 +17,8 @@ def autocast(device: torch.device | str, precision: str) -> Iterator[None]:
 
     Only the forward pass belongs in the block: what comes out is made float32 before anything is computed of it, so
     that losses, statistics, optimisers and images stay in float32. Weights do; autocast computes with copies of them.
-    Products that autocast leaves in float32 are in TF32 on CUDA, in the block alone (not in what is
-    compiled, which cannot change the setting). That the device computes in
-    bfloat16 is known before a job begins (``decoct.study.device``).
+    Products that autocast leaves in float32 are in TF32 on CUDA, in the block alone, but for what is compiled, which
+    cannot change that. That the device computes in bfloat16 is known before a job begins (``decoct.study.device``).
     """
     if precision == "float32":  # autocast that is not enabled does not take every type of device
         yield

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from decoct.core.errors import DecoctError, UsageError
+from decoct.core.errors import DecoctError, UsageError, first_line
 
 TOKENIZER, ENCODER = "tokenizer", "text_encoder"
 BATCH = 100  # prompts in one forward pass
@@ -72,7 +72,7 @@ def read_text(folder: Path) -> Text:
                 output_loading_info=True,
             )
     except Exception as error:  # missing, cut off, another net's, or pickled code: each has an error of its own
-        why = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        why = first_line(error)
         raise DecoctError(
             f"{folder / part} is damaged, or is not CLIP's as Stable Diffusion has it: {why}\nfetch or save it again"
         ) from error

@@ -78,7 +78,7 @@ def make_shard(cell: Cell) -> None:
     arrays = {name: value for name in ARRAYS if (value := getattr(draft, name)) is not None}
     tensorfile.write(cell.folder / SHARD, arrays)
     facts = {"steps": draft.steps, "mosaic": draft.mosaic, "notes": dict(draft.notes)}
-    write_json(cell.folder / NOTES, facts | {key: cell.job.keyed[key] for key in ("numbers",) if key in cell.job.keyed})
+    write_json(cell.folder / NOTES, {**facts, "numbers": cell.job.keyed.get("numbers")})
 
 
 def needed(cell: Cell, method: Condenser) -> Inputs:
@@ -120,13 +120,13 @@ def merged(shards: list[Path], kept: KeptOnDisk) -> Draft:
     """The drafts of shards, put together as memory maps; notes are means over the images."""
     parts = [tensorfile.read(shard / SHARD) for shard in shards]
     facts = [read_json(shard / NOTES) for shard in shards]
-    numbers = [fact["numbers"] for fact in facts if "numbers" in fact]
+    numbers = [fact.get("numbers") for fact in facts]
     sizes = [len(part["labels" if "labels" in part else "indices"]) for part in parts]
     whole: dict[str, Any] = {}
     for name in (name for name in ARRAYS if name in parts[0]):
         arrays = [part[name] for part in parts]
         room = kept.array(name, (sum(map(len, arrays)), *arrays[0].shape[1:]), np.result_type(*arrays))
-        whole[name] = woven(arrays, numbers, room) if numbers else np.concatenate(arrays, out=room)
+        whole[name] = woven(arrays, numbers, room) if all(numbers) else np.concatenate(arrays, out=room)
     return Draft(
         **whole,
         steps=sum(fact["steps"] for fact in facts),

@@ -72,6 +72,12 @@ def targets_of(net, seed=7, leading=()):
     }
 
 
+def judged(alignment, images, t=0):
+    alignment.turn(t)
+    with alignment.watching():
+        return alignment.judge(images)
+
+
 def naive_alignment(net, x, targets):
     found, total = naive_statistics(net, x), 0.0
     for i, name in enumerate(targets):
@@ -85,7 +91,7 @@ def images_of(groups, b=3, size=SIZE, dtype=torch.float32, seed=1):
 
 
 def aligned(alignment, net, images):
-    return alignment(images.flatten(0, 1))[1]
+    return judged(alignment, images.flatten(0, 1))[1]
 
 
 @pytest.mark.parametrize("groups", [1, 3])
@@ -167,7 +173,7 @@ def test_a_layer_that_is_left_out_costs_nothing_and_its_average_waits():
     averages: dict = {}
     for t in range(4):
         images = images_of(2, dtype=torch.float64, seed=t)
-        ours = alignment(images.flatten(0, 1), t)[1]
+        ours = judged(alignment, images.flatten(0, 1), t)[1]
         for g in range(2):
             total = 0.0
             for i, (name, parts) in enumerate(naive_statistics(net, images[g]).items()):
@@ -296,7 +302,7 @@ def test_gradients_against_finite_differences():
     views = Views.draw(generators, 1, 8, scale=(0.5, 1), flip=True, jitter=2, device="cpu")
 
     def objective(images):
-        logits, apart = Alignment(net, 2, running(net))(view(images, *views.at(0)))
+        logits, apart = judged(Alignment(net, 2, running(net)), view(images, *views.at(0)))
         return F.cross_entropy(logits, labels) + 0.1 * apart.sum()
 
     images = images_of(2, 2, 8, torch.float64).requires_grad_()

@@ -232,12 +232,6 @@ class Alignment:
         self.terms.clear()
         return logits, torch.stack(weighted).sum(0)
 
-    def __call__(self, images: Tensor, t: int = 0) -> tuple[Tensor, Tensor]:
-        """The same at an iteration, by itself."""
-        self.turn(t)
-        with self.watching():
-            return self.judge(images)
-
     def _see(self, name: str, x: Tensor) -> None:
         target, counts = self.targets[name], self.counts.get(name)
         parts = group_moments(x, self.groups, target.mean, 0 if target.patch_mean is None else self.tile).parts()
