@@ -198,11 +198,16 @@ def test_a_batch_norm_that_keeps_no_statistics_is_refused(found):
 def test_what_was_collected_can_be_matched_and_differentiated(found, net, split):
     """Of the whole split as one group, the distance from its own statistics is none, but for running ones."""
     x = PIXELS.normalise(PIXELS.load(np.array(split.images))).requires_grad_()
-    assert Alignment(net, 1, {name: found.whole[name] for name in "03"})(x)[1].item() < 1e-3
+
+    def apart(alignment):
+        with alignment.watching():
+            return alignment.judge(x)[1].sum()
+
+    assert apart(Alignment(net, 1, {name: found.whole[name] for name in "03"})).item() < 1e-3
     labels = torch.from_numpy(np.array(split.labels))[None]
     by_class, targets = found.by_class, found.targets(net, 16)
     alignment = Alignment(net, 1, targets, by_class=by_class, labels=labels, decay=0.8)
-    (gradient,) = torch.autograd.grad(alignment(x)[1].sum(), x)
+    (gradient,) = torch.autograd.grad(apart(alignment), x)
     assert gradient.isfinite().all() and gradient.any()
 
 
