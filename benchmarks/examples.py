@@ -38,6 +38,7 @@ from decoct.study.study import Study
 from rehearsal import generator
 from roofline import Gpu, gpu
 from shapes import DEVICE
+from spread import spread
 from yardstick import table
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -58,6 +59,7 @@ ANCHORS: dict[str, tuple[float, dict[str, Any]]] = {  # seconds per image of Ima
     ),
 }
 ANCHORED, SHARDS = "rtx4090", 32
+GPUS = (1, 8, 64)  # for how long a study takes on so many
 
 
 def data(name: str, root: Path) -> Dataset:
@@ -96,7 +98,8 @@ def study(name: str, root: Path) -> Study:
     said["teachers"] = [{"net": one["net"], "checkpoint": checkpoint(one["net"], root)} for one in said["teachers"]]
     methods = [{"name": one} if isinstance(one, str) else one for one in said["condensers"]]
     methods = [
-        one | ({"generator": str(generator(root / "generator"))} if one["name"] == "mgd3" else {}) for one in methods
+        one | ({"generator": str(generator(root / "generator", wnids()))} if one["name"] == "mgd3" else {})
+        for one in methods
     ]
     halves = [
         one | {"precision": "bfloat16", "label": one.get("label", one["name"]) + HALF}
@@ -115,7 +118,8 @@ def planned(name: str, root: Path, target: Gpu) -> str:
     took = (time.perf_counter() - start) / 60
     write_json(root / f"{name}.json", found.to_json() | {"hardware": target.name})
     shown = table(["", "jobs", "each, IPC 10", "each, IPC 50", "hours", "hours in bfloat16"], rows(found))
-    return "\n".join([f"## {name}.toml\n", shown, "", f"Counted in {took:.0f} minutes.", *found.troubles])
+    said = [f"## {name}.toml\n", shown, "", f"Counted in {took:.0f} minutes.", *found.troubles]
+    return "\n".join([*said, "", table(["GPUs", "hours", "in which a GPU computes"], spreads(found))])
 
 
 def rows(found: plan.Plan) -> list[list[str]]:
@@ -150,6 +154,17 @@ def rows(found: plan.Plan) -> list[list[str]]:
     made += [row("their evaluations", of("train"), part="overhead"), row("nets of measures", of("measure"))]
     made += [row("nets of references", of("reference"))]
     return [*made, ["all", "", "", "", *(f"{total / 3600:,.0f}" for total in sums)]]
+
+
+def spreads(found: plan.Plan) -> list[list[str]]:
+    """What the study takes on so many GPUs, without methods in bfloat16."""
+    each = {
+        key: (group.each.seconds or 0.0) + (group.each.overhead or 0.0) for group in found.groups for key in group.keys
+    }
+    jobs = [job for job in found.jobs.values() if job.key in each]
+    jobs = [job for job in jobs if not str(job.labels.get("method", "")).endswith(HALF)]
+    took = {gpus: spread(jobs, each, gpus) for gpus in GPUS}
+    return [[str(gpus), f"{made.seconds / 3600:,.1f}", f"{made.busy:.0%}"] for gpus, made in took.items()]
 
 
 def one(jobs: list[Job], budget: str, each: dict[str, Estimate], part: str) -> str:

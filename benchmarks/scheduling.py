@@ -26,7 +26,7 @@ from decoct.study.jobs import Job
 from decoct.study.run import _manifest
 from decoct.study.store.store import Store
 from decoct.study.study import Study
-from decoct.study.workers.executors import Place
+from decoct.study.workers.place import Place
 from yardstick import table
 
 PLACES = (("inline", 1), ("pool", 1), ("pool", 2), ("ray", 1), ("ray", 2))

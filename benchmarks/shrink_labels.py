@@ -34,7 +34,7 @@ from decoct.shrinking.reading.embed import Embed
 from decoct.shrinking.reading.read import read_pool
 from decoct.shrinking.trainings import Trainings
 from decoct.study.store.store import open_store
-from decoct.study.workers.executors import Place
+from decoct.study.workers.place import Place
 from shrink_check import clip_art
 from yardstick import table
 

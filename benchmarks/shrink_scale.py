@@ -36,7 +36,7 @@ from decoct.shrinking.reading.embed import Embed
 from decoct.shrinking.reading.read import read_pool
 from decoct.shrinking.reading.splits import folds, hold_out
 from decoct.shrinking.run import FOLDER, run
-from decoct.study.workers.executors import Place
+from decoct.study.workers.place import Place
 from yardstick import table
 
 CLASSES, WIDTH, HEIGHT, QUALITY, STEP = 100, 300, 200, 85, 500

@@ -39,6 +39,7 @@ from decoct.nets.pretrained import pretrained
 from decoct.nets.renormalise import Normalisation
 from decoct.nets.weights import write
 from decoct.protocols.erm import ERM
+from decoct.study.execute import execute
 from decoct.study.graph import Planner
 from decoct.study.store.store import Store
 from decoct.training.recipe import Storing
@@ -723,6 +724,28 @@ def test_jobs_that_wait_for_each_other_run_in_this_process(planned, tmp_path, mo
     compute = Compute(store=tmp_path, workers=2)
     planner, jobs = planned(compute)
     assert all(compute.do(planner).has(job.kind, job.key) for job in jobs)
+
+
+def test_a_job_that_begins_anew_has_the_bar_that_it_had(small, digits, tmp_path, monkeypatch):
+    class Breaking:
+        """A driver whose pool breaks once: each job begins twice."""
+
+        def __init__(self, store, pool, workers, device, begun, done):
+            self.begun, self.done, self.store = begun, done, store
+
+        def run(self, jobs):
+            for job in (*jobs, *jobs):
+                self.begun(job)
+            for job in jobs:
+                execute(self.store.where, job, "cpu")
+                self.done(job, None)
+            return {}
+
+    told = []
+    monkeypatch.setattr(module, "Driver", Breaking)
+    compute = Compute(store=tmp_path, workers=2, watch=lambda job: told.append(job.key) or (lambda *at: None))
+    decoct.train(small, digits, **FAST, seeds=(0, 1), compute=compute)
+    assert len(told) == len(set(told)) == 2
 
 
 def test_the_first_failure_of_several_jobs_is_raised(small, digits, tmp_path):

@@ -42,7 +42,7 @@ from decoct.study.work.measuring import READINGS, readings
 from decoct.study.work.sets import check_room
 from decoct.study.work.sets import label_bytes as hard_bytes
 from decoct.study.work.students import RESULT, student_name, train_module
-from decoct.study.workers.executors import Place
+from decoct.study.workers.place import Place
 from decoct.training.recipe import Storing
 from decoct.training.softlabels import StoredLabels, stored_labels
 
@@ -138,7 +138,8 @@ class Compute:
         shown: dict[str, Progress] = {}
 
         def begun(job: Job) -> None:
-            shown[job.key] = self.watch(job)
+            if job.key not in shown:  # else it begins anew, after a worker died
+                shown[job.key] = self.watch(job)
 
         def done(job: Job, error: BaseException | None) -> None:
             if error is not None:

@@ -1,13 +1,15 @@
 """The tables of the ImageNet examples: what a set takes that is made in shards, and where tables go."""
 
+import json
 import sys
 from pathlib import Path
 
+from decoct.nets.imagenet_classes import wnids
 from decoct.study.estimate.estimates import Estimate
 from decoct.study.jobs import Job
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from examples import data, one, written
+from examples import data, one, study, written
 
 
 def job(kind, number, budget):
@@ -38,3 +40,12 @@ def test_data_of_a_shape_take_no_room(tmp_path):
     made = data("imagenette", tmp_path)
     assert (len(made.train), len(made.class_names), made.shape) == (8522, 10, (3, 224, 224))
     assert sum(file.stat().st_blocks * 512 for file in (tmp_path / "imagenette").iterdir()) < 1e6
+
+
+def test_an_example_is_planned_on_the_shape_of_its_data(tmp_path, monkeypatch):
+    (net := tmp_path / "net.safetensors").touch()  # a study asks whether it is there
+    monkeypatch.setattr("examples.checkpoint", lambda *_: str(net))
+    said = study("imagenette", tmp_path)
+    labels = list(said.methods())
+    assert {"mgd3", "sre2l", "sre2l, bfloat16"} <= set(labels) and len(labels) == len(set(labels))
+    assert json.loads((tmp_path / "generator" / "generator.json").read_text("utf-8"))["class_names"] == list(wnids())

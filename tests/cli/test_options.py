@@ -107,6 +107,9 @@ def machine(monkeypatch):
         (8, 0, {"workers": 3}, 3, "cpu", ()),
         (8, 2, {}, 2, "cuda", ("0", "1")),
         (8, 2, {"on": "ray"}, 8, "cuda", ("0", "1")),
+        (8, 2, {"gpus": ["train=0.25", "labels=0.3", "measure=0"]}, 8, "cuda", ("0", "1")),
+        (8, 2, {"gpus": ["measure=0"]}, 2, "cuda", ("0", "1")),
+        (8, 1, {"gpus": ["train=0.1"]}, 10, "cuda", ("0",)),
         (8, 2, {"word": "cuda:1"}, 1, "cuda:1", ()),
         (8, 2, {"word": "cpu"}, 8, "cpu", ()),
         (8, 0, {"on": "ray", "address": "auto"}, None, "cpu", ()),
@@ -118,6 +121,7 @@ def test_a_place_is_as_large_as_the_machine(machine, cores, gpus, said, workers,
     words_said = {"on": None, "workers": None, "word": "auto", "threads": 1, "address": None} | said
     place = options.place(**words_said)
     assert (place.workers, place.device, place.visible) == (workers, device, visible)
+    assert place.beside == max(1, cores // said.get("threads", 1) - (workers or 0))
 
 
 def test_shares_of_gpus_are_read():

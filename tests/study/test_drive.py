@@ -18,6 +18,7 @@ from decoct.study.jobs import Job
 from decoct.study.run import run
 from decoct.study.store.store import Store
 from decoct.study.workers.executors import Inline, process_pool
+from decoct.study.workers.shares import Shares
 
 
 class Fragile(Executor):
@@ -358,10 +359,11 @@ def test_a_failure_is_not_remembered(study_of, digits, tmp_path, monkeypatch):
     assert all(store.has(job.kind, job.key) for job in jobs)
 
 
-def test_in_real_processes_a_worker_that_dies_takes_nothing_with_it(study_of, digits, tmp_path, contents):
+@pytest.mark.parametrize("pool", [process_pool, lambda most: Shares("01", {"train": 0.5}.get, most)])
+def test_in_real_processes_a_worker_that_dies_takes_nothing_with_it(pool, study_of, digits, tmp_path, contents):
     study = study_of("dies", "own", "random")
     jobs, told = expand(study, digits), []
-    driver = runner(Store(tmp_path / "pool"), workers=2)
+    driver = Driver(Store(tmp_path / "pool"), pool, 2, on_cpu=frozenset({"condense"}))
     driver.on_done = lambda job, error: told.append((job.labels["method"], error is None))
     messages = {str(error) for error in driver.run(jobs).values()}
     assert messages == {

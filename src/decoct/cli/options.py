@@ -3,7 +3,7 @@
 Options that belong together form a group, and a command takes the whole group.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -163,15 +163,23 @@ def place(on: str | None, workers: int | None, word: str, threads: int, address:
 
     from decoct.study.device import resolve
     from decoct.study.execute import cores
-    from decoct.study.workers.executors import Place, visible_gpus
+    from decoct.study.workers.place import Place, visible_gpus
 
     where = word if address is not None and word == "cuda" else resolve(word)
     visible = visible_gpus(torch.cuda.device_count()) if where == "cuda" else ()
+    of_kinds, room = shares(gpus), max(1, cores() // threads)
     if workers is None and address is None:
         shared = where == "cuda" and on != "ray"  # each worker takes a GPU; Ray hands them out itself
-        workers = len(visible) if shared else max(1, cores() // threads) if where == "cpu" or on == "ray" else 1
+        each = most_at_once(of_kinds.values())
+        workers = len(visible) * each if shared else room if where == "cpu" or on == "ray" else 1
         workers = 1 if on == "inline" else workers
-    return Place(on, workers, where, visible, shares(gpus), address)  # type: ignore[arg-type]
+    beside = max(1, room - (workers or 0))
+    return Place(on, workers, where, visible, of_kinds, address, beside)  # type: ignore[arg-type]
+
+
+def most_at_once(shares: Iterable[float]) -> int:
+    """How many jobs with the smallest of some shares fit on one GPU; one where none is below 1."""
+    return int(1 / min((share for share in shares if 0 < share < 1), default=1.0) + 1e-9)
 
 
 def pairs(words: Sequence[str] | None, option: str, form: str) -> dict[str, str]:

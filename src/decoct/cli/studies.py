@@ -36,7 +36,7 @@ def run(
     ] = None,
     gpus: Annotated[
         list[str] | None,
-        Option(metavar="KIND=N", help="GPUs of Ray's for a job of a kind, such as train=0.25; may be repeated."),
+        Option(metavar="KIND=N", help="GPUs for a job of a kind, such as train=0.25 or measure=0; may be repeated."),
     ] = None,
     seed: Seed = None,
     *,

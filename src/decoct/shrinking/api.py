@@ -8,7 +8,7 @@ from decoct.shrinking.answer import Answer
 from decoct.shrinking.asked import Asked
 from decoct.shrinking.run import run
 from decoct.study.device import resolve
-from decoct.study.workers.executors import Place
+from decoct.study.workers.place import Place
 
 __all__ = ["shrink"]
 

@@ -39,7 +39,7 @@ from decoct.shrinking.trial import Trial
 from decoct.shrinking.written.files import How, check_out
 from decoct.shrinking.written.lists import read_list, rows_of
 from decoct.study.store.store import open_store
-from decoct.study.workers.executors import Place
+from decoct.study.workers.place import Place
 
 HERE = Place()  # one training at a time, in this process
 FOLDER = "shrink"  # in the store: what was read, and trainings

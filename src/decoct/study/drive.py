@@ -18,6 +18,7 @@ from decoct.core.errors import DecoctError
 from decoct.study.execute import attempt
 from decoct.study.jobs import Job
 from decoct.study.store.store import Store
+from decoct.study.workers.shares import Shares
 
 OnDone = Callable[[Job, BaseException | None], None]
 OnStart = Callable[[Job], None]
@@ -66,7 +67,7 @@ class Driver:
         todo = self.missing(jobs)
         graph = TopologicalSorter({key: [i for i in job.inputs.values() if i in todo] for key, job in todo.items()})
         graph.prepare()
-        ready = Ready(order(todo))
+        ready = Ready(order(todo), lambda key: todo[key].kind in self.on_cpu)
         ready.add(graph.get_ready())
         suspects: deque[str] = deque()  # were running when a pool broke; one of them broke it
         while ready or suspects:
@@ -92,6 +93,7 @@ class Driver:
     ) -> list[str]:
         """Run what is ready, and what ``more`` gives after each job; return what ran when the pool broke, if it did."""
         executor = self.pool(workers)
+        shared = isinstance(executor, Shares)
         where = (
             self.store.where if is_url(self.store.where) else str(self.store.root.absolute())
         )  # for workers elsewhere
@@ -104,15 +106,20 @@ class Driver:
             begun.add(key)
             self.on_start(todo[key])
 
+        def fits(key: str) -> bool:
+            return not isinstance(executor, Shares) or executor.fits(todo[key].kind)
+
         try:
             while running or (ready and not suspects):
                 # One waits, so that no worker idles, but not before the first job has ended, whose student may be the
                 # first; where calls run at once, each is seen to before the next.
                 most = workers + one_waits
-                while ready and not suspects and len(running) < most and not any(f.done() for f in running):
-                    job = todo[key := ready.pop(self.store.underway())]
+                while (shared or len(running) < most) and not suspects and not any(f.done() for f in running):
+                    if (key := ready.pop(self.store.underway(), fits)) is None:
+                        break
+                    job = todo[key]
                     device = "cpu" if job.kind in self.on_cpu else self.device
-                    if len(running) < workers:
+                    if shared or len(running) < workers:
                         begin(key)
                     try:
                         future = executor.submit(attempt, where, job, device, decoct.__version__)
@@ -146,28 +153,36 @@ class Driver:
 
 
 class Ready:
-    """Keys of jobs that may run; ``pop`` gives the lowest rank of those that nobody else is at, if there are any."""
+    """Keys of jobs that may run, in two lanes, neither of which waits for the other."""
 
-    def __init__(self, ranks: Mapping[str, int]) -> None:
-        self._ranks, self._heap = ranks, list[tuple[int, str]]()
+    def __init__(self, ranks: Mapping[str, int], lane: Callable[[str], bool] = lambda key: False) -> None:
+        self._ranks, self._lane = ranks, lane
+        self._heaps: tuple[list[tuple[int, str]], list[tuple[int, str]]] = ([], [])
 
     def __bool__(self) -> bool:
-        return bool(self._heap)
+        return any(self._heaps)
 
     def add(self, keys: Iterable[str]) -> None:
         """More keys."""
         for key in keys:
-            heappush(self._heap, (self._ranks[key], key))
+            heappush(self._heaps[self._lane(key)], (self._ranks[key], key))
 
-    def pop(self, elsewhere: Collection[str] = ()) -> str:
-        """The next key; one of those that are being made ``elsewhere`` where all are, so that no run waits."""
-        aside = []
-        while self._heap and self._heap[0][1] in elsewhere:
-            aside.append(heappop(self._heap))
-        found = heappop(self._heap) if self._heap else aside.pop(0)
-        for each in aside:
-            heappush(self._heap, each)
-        return found[1]
+    def pop(self, elsewhere: Collection[str] = (), fits: Callable[[str], bool] = lambda key: True) -> str | None:
+        """The lowest rank of a lane, without keys that are being made ``elsewhere``, if it ``fits``; None if none does.
+
+        Where all of a lane are being made, it is one of those, so that no run waits.
+        """
+        for heap in sorted(filter(None, self._heaps)):
+            aside = []
+            while heap and heap[0][1] in elsewhere:
+                aside.append(heappop(heap))
+            found = heappop(heap) if heap else aside.pop(0)
+            taken = fits(found[1])
+            for each in aside if taken else [*aside, found]:
+                heappush(heap, each)
+            if taken:
+                return found[1]
+        return None
 
 
 def order(todo: Mapping[str, Job]) -> dict[str, int]:

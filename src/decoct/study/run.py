@@ -30,7 +30,7 @@ from decoct.study.store.store import open_store
 from decoct.study.store.upkeep import keep_root
 from decoct.study.study import External, Study
 from decoct.study.work.sets import check_room, grid
-from decoct.study.workers.executors import Place
+from decoct.study.workers.place import Place
 
 MANIFEST, REAL = "run.json", "real.png"
 TABLES = ("results.csv", "scores.csv", *(f"{name}.parquet" for name in ("results", "metrics", "costs", "scores")))
