@@ -21,7 +21,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
@@ -157,6 +156,8 @@ def sets(deviation: float) -> list[str]:
 
 def draw(shown: Mapping[str, Sequence[Share]], path: Path) -> None:
     """Shares over sizes, a line for each group, beside the half that no difference gives."""
+    import matplotlib.pyplot as plt
+
     plt.rcParams |= {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
     figure, axes = plt.subplots(figsize=(7.2, 3.8), layout="constrained")
     axes.axhline(50, color="#57606a", linewidth=1, linestyle=":")

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-pytest.importorskip("matplotlib")
 from one_set import EDGES, Setting, by_size, conclusions, deviations, draw, groups, sets, sizes
 
 COUNTS = arrays(float, st.tuples(st.integers(2, 5), st.integers(2, 6)), elements=st.integers(0, 9).map(float))
@@ -93,6 +92,7 @@ def test_students_of_methods_with_ten_sets_are_read(tmp_path):
 
 
 def test_the_picture_has_a_place_for_each_size(tmp_path):
+    pytest.importorskip("matplotlib")
     assert sizes() == ["0 to 0.5", "0.5 to 1", "1 to 2", "2 to 4", "over 4"]
     draw({"one": by_size([np.random.default_rng(0).normal(60, 1, (4, 10))])}, tmp_path / "x.png")
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
