@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
   $$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow lint bench bench-long gpu-check cuda-check rehearsal docs clean
+.PHONY: demo test test-slow lint bench bench-long results gpu-check cuda-check rehearsal docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -37,6 +37,10 @@ gpu-check: $(VENV)/.installed-test
 
 bench-long: $(VENV)/.installed-test
 	$(BIN)/python benchmarks train loader startup page roofline demo sre2l decoupled graphs labels layers fashion_dc selection metrics scheduling kills plan
+
+# A page of docs/results, with its studies, tables and picture: make results NAME=one_set; started again, it goes on.
+results: $(VENV)/.installed-test $(VENV)/.installed-bench
+	$(BIN)/python benchmarks/results.py $(NAME)
 
 # All of examples/imagenet1k.toml on a stand-in, to the page: at most half an hour on two cores.
 rehearsal: $(VENV)/.installed-test

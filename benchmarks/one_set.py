@@ -5,8 +5,7 @@ another, in the same setting and with a student that starts alike. It is overtur
 of the two has the other sign. Every pair of methods with ten sets or more each, and every set of theirs, is asked.
 Intervals are by a bootstrap over methods, since pairs share them.
 
-    decoct run examples/one_set.toml --out runs/one_set --workers 2
-    cp runs/one_set/results.csv docs/results/one_set.csv
+    python benchmarks/results.py one_set                          # runs the study, and makes the page
     python benchmarks/one_set.py                                  # of the rows in docs/results
     python benchmarks/one_set.py runs/own/results.csv --out runs/own
 
