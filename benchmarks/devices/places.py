@@ -22,7 +22,8 @@ from decoct.study.execute import cores
 from decoct.study.graph import Planner
 from decoct.study.jobs import Job
 from decoct.study.store.store import Store
-from decoct.study.workers.place import Place, visible_gpus
+from decoct.study.workers.gpus import visible_gpus
+from decoct.study.workers.place import Place
 from devices.agreement import HEAD, ROUNDED, Apart, apart
 from devices.jobs import IPC, SMALL, Quick, pictures
 from devices.rows import Rows, Wrong

@@ -10,7 +10,7 @@ import torch
 
 from decoct.core.errors import DecoctError
 from decoct.nets import room
-from decoct.nets.room import Halved, Halving, has, ran_out, told
+from decoct.nets.room import Halved, Halving, has, lost, ran_out, told
 
 
 def of_most(most, seen):
@@ -122,6 +122,28 @@ def test_of_a_gpu_it_says_what_this_job_took_and_what_others_have(monkeypatch):
     assert has("cuda:1") == "cuda:1 has 40.0 GiB, this job took 8.0 at most, other processes have 30.0"
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 38 * gib)
     assert has("cuda:1") == "cuda:1 has 40.0 GiB, this job took 8.0 at most"
+
+
+@pytest.mark.parametrize(
+    ("there", "error", "why"),
+    [
+        (True, None, ""),
+        (False, None, "no GPU is visible any more"),
+        (True, torch.OutOfMemoryError("CUDA out of memory"), ""),  # others have it all: a smaller job may fit
+        (True, RuntimeError("CUDA error: an illegal memory access was encountered\nCompile with …"), "illegal memory"),
+    ],
+)
+def test_a_gpu_is_lost_where_it_computes_nothing_at_all(there, error, why, monkeypatch):
+    def zeros(*shape, device):
+        assert device == "cuda:1"
+        if error is not None:
+            raise error
+        return torch.ones(*shape)
+
+    monkeypatch.setattr(room.torch.cuda, "is_available", lambda: there)
+    monkeypatch.setattr(room.torch, "zeros", zeros)
+    assert why in (said := lost("cuda:1")) and bool(said) == bool(why) and "\n" not in said
+    assert lost("cpu") == lost("mps") == ""
 
 
 def test_the_machine_has_what_the_system_says_unless_a_container_may_use_less(tmp_path, monkeypatch):

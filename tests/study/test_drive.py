@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from decoct.core.errors import LostDeviceError
 from decoct.core.record import CELL
 from decoct.study import drive
 from decoct.study import execute as module
@@ -285,6 +286,30 @@ def test_suspects_run_last_and_each_in_a_pool_of_one_worker(tmp_path, at_once):
     assert ran[:3] == [jobs[n].key for n in (0, 4, 5)]  # 1, 2 and 3 were running when the pool broke
     assert sorted(ran[3:]) == sorted(jobs[n].key for n in (2, 3))
     assert sizes == [2, 2, 1, 1, 1]
+
+
+def test_a_worker_that_lost_its_gpu_gets_nothing_more_and_its_job_is_done_elsewhere(tmp_path, monkeypatch):
+    jobs, ran, pools = [node(n, []) for n in range(6)], [], []
+
+    class Losing(Inline):
+        """From its third job on it has no GPU, unless it is a later one; job 4 loses every GPU."""
+
+        def submit(self, fn, /, *args):
+            self.taken = getattr(self, "taken", 0) + 1
+            if args[1] == jobs[4] or (self is pools[0] and self.taken > 2):
+                (future := Future()).set_exception(LostDeviceError("cuda no longer computes: sparks"))
+                return future
+            return super().submit(fn, *args)
+
+    def pool(workers):
+        pools.append(Losing())
+        return pools[-1]
+
+    monkeypatch.setattr(module, "execute", lambda where, job, device: ran.append(job.keyed["n"]))
+    failed = Driver(Store(tmp_path), pool).run(jobs)
+    assert {key: str(error) for key, error in failed.items()} == {jobs[4].key: "cuda no longer computes: sparks"}
+    assert ran == [0, 1, 3, 5, 2]  # the third one by itself, when all others are done
+    assert len(pools) == 5
 
 
 def test_a_kind_that_gets_no_gpu_computes_on_the_cpu(tmp_path, monkeypatch):

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 import decoct
-from decoct.core.errors import DecoctError
+from decoct.core.errors import DecoctError, LostDeviceError
 from decoct.core.record import CELL, MEASURED, read_cost, read_json
 from decoct.core.spec import find
 from decoct.study import cell as cells
+from decoct.study import execute as module
 from decoct.study.cell import Counter
 from decoct.study.execute import LONGEST, WORK, attempt, cores, describe, execute, precisions, threads
 from decoct.study.jobs import OWN, Job, kinds
@@ -266,3 +267,20 @@ def test_every_kind_names_its_files(kind):
 def test_a_strain_on_the_machine_is_told_with_the_way_out():
     said = describe(OSError(errno.EMFILE, "Too many open files", "a.npz"))
     assert said == "a.npz: too many open files: raise `ulimit -n`, then run the same again"
+
+
+@pytest.mark.parametrize(("why", "error"), [("sparks", LostDeviceError), ("", DecoctError)])
+def test_a_failure_after_which_the_gpu_computes_nothing_is_told_as_such(why, error, job, tmp_path, monkeypatch):
+    def fail(*args):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    released = []
+    monkeypatch.setattr(module, "execute", fail)
+    monkeypatch.setattr(module, "resolve", str)
+    monkeypatch.setattr(module, "lost", lambda device: why)
+    monkeypatch.setattr(module, "release", released.append)  # which would fail as well
+    with pytest.raises(error, match="cuda no longer computes: sparks" if why else "illegal memory") as caught:
+        attempt(str(tmp_path), job, "cuda", decoct.__version__)
+    assert type(caught.value) is error
+    assert "illegal memory access" in "".join(caught.value.__notes__)
+    assert released == ([] if why else ["cuda"])

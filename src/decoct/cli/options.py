@@ -163,7 +163,8 @@ def place(on: str | None, workers: int | None, word: str, threads: int, address:
 
     from decoct.study.device import resolve
     from decoct.study.execute import cores
-    from decoct.study.workers.place import Place, visible_gpus
+    from decoct.study.workers.gpus import visible_gpus
+    from decoct.study.workers.place import Place
 
     where = word if address is not None and word == "cuda" else resolve(word)
     visible = visible_gpus(torch.cuda.device_count()) if where == "cuda" else ()

@@ -1,4 +1,4 @@
-"""The two errors that are meant for users, not programmers."""
+"""The errors that are meant for users, not programmers."""
 
 
 class DecoctError(Exception):
@@ -7,6 +7,10 @@ class DecoctError(Exception):
 
 class UsageError(DecoctError):
     """The request makes no sense: an unknown name, key or combination; the command line exits with 2."""
+
+
+class LostDeviceError(DecoctError):
+    """A device no longer computes, whatever this process asks of it: the job may be done by another one."""
 
 
 def first_line(error: BaseException) -> str:

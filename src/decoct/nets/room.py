@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import psutil
 import torch
 
-from decoct.core.errors import DecoctError
+from decoct.core.errors import DecoctError, first_line
 
 LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container; "max" where there is none
 SAID = ("out of memory", "DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED")  # where torch has no class for it
@@ -95,6 +95,22 @@ def release(device: str) -> None:
         torch.cuda.empty_cache()
     elif device == "mps" and torch.backends.mps.is_available():
         torch.mps.empty_cache()
+
+
+def lost(device: str) -> str:
+    """Why a GPU no longer computes for this process; "" if it does.
+
+    After an error in a kernel, or once the GPU is gone, every call fails until the process ends.
+    """
+    if not device.startswith("cuda"):
+        return ""
+    if not torch.cuda.is_available():
+        return "no GPU is visible any more"
+    try:
+        torch.zeros(1, device=device).add(1).item()
+    except RuntimeError as error:
+        return "" if ran_out(error) else first_line(error)
+    return ""
 
 
 def has(device: str) -> str:

@@ -14,7 +14,7 @@ from itertools import chain
 
 import decoct
 from decoct.core.cells import is_url
-from decoct.core.errors import DecoctError
+from decoct.core.errors import DecoctError, LostDeviceError
 from decoct.study.execute import attempt
 from decoct.study.jobs import Job
 from decoct.study.store.store import Store
@@ -49,6 +49,7 @@ class Driver:
     on_cpu: frozenset[str] = frozenset()
     on_back: OnStart = lambda job: None
     failed: dict[str, BaseException] = field(default_factory=dict)
+    _lost: dict[str, BaseException] = field(default_factory=dict)
 
     def missing(self, jobs: Iterable[Job]) -> dict[str, Job]:
         """The jobs whose cells are not in the store, by key; without shards of sets that are there."""
@@ -69,7 +70,7 @@ class Driver:
         graph.prepare()
         ready = Ready(order(todo), lambda key: todo[key].kind in self.on_cpu)
         ready.add(graph.get_ready())
-        suspects: deque[str] = deque()  # were running when a pool broke; one of them broke it
+        suspects: deque[str] = deque()  # were running when a pool broke or lost its GPU; one of them broke it
         while ready or suspects:
             if ready:
                 suspects += self._drain(todo, graph, ready, self.workers, graph.get_ready)
@@ -79,7 +80,7 @@ class Driver:
             alone.add([key])
             if self._drain(todo, graph, alone, 1, tuple):
                 died = DecoctError("its worker process died, twice; it may need more memory than there is")
-                self._finish(todo[key], died)
+                self._finish(todo[key], self._lost.pop(key, died))
             ready.add(graph.get_ready())
         return self.failed
 
@@ -91,7 +92,11 @@ class Driver:
         workers: int,
         more: Callable[[], Iterable[str]],
     ) -> list[str]:
-        """Run what is ready, and what ``more`` gives after each job; return what ran when the pool broke, if it did."""
+        """Run what is ready, and what ``more`` gives after each job.
+
+        Returns:
+            What ran when the pool broke, or lost a GPU.
+        """
         executor = self.pool(workers)
         shared = isinstance(executor, Shares)
         where = (
@@ -130,7 +135,9 @@ class Driver:
                     key, error = running.pop(future), future.exception()
                     one_waits = True
                     begun.discard(key)
-                    if isinstance(error, BrokenExecutor):
+                    if isinstance(error, LostDeviceError):  # nor will it compute for what that worker does next
+                        self._lost[key] = error
+                    if isinstance(error, (BrokenExecutor, LostDeviceError)):
                         suspects.append(key)
                         self.on_back(todo[key])
                         continue

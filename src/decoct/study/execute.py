@@ -13,13 +13,13 @@ import torch
 from threadpoolctl import threadpool_limits
 
 import decoct
-from decoct.core.errors import DecoctError
+from decoct.core.errors import DecoctError, LostDeviceError
 from decoct.core.interfaces import Progress, silent
 from decoct.core.machine import STRAINED, trouble
 from decoct.core.record import CELL, Cost, write_cost, write_json
 from decoct.core.spec import find
 from decoct.data.dataset import open_dataset
-from decoct.nets.room import has, ran_out, release
+from decoct.nets.room import has, lost, ran_out, release
 from decoct.study.cell import Cell
 from decoct.study.device import check_precision, resolve
 from decoct.study.jobs import Job
@@ -131,6 +131,7 @@ def attempt(where: str, job: Job, device: str, version: str) -> None:
     Raises:
         DecoctError: whatever went wrong, in one line. An exception of a plug-in's own class might not survive the way
             back from a worker, and a plug-in that leaves by ``sys.exit`` shall not end the run.
+        LostDeviceError: the job failed, and this process can no longer compute on the device at all.
     """
     if version != decoct.__version__:
         raise DecoctError(
@@ -145,6 +146,10 @@ def attempt(where: str, job: Job, device: str, version: str) -> None:
         failed.add_note("".join(traceback.format_exception(error)).rstrip())
     # Behind the clause: the error holds frames, and they what the job allocated, which the next job may need.
     gc.collect()
+    if why := lost(device):
+        gone = LostDeviceError(f"{device} no longer computes: {why}")
+        gone.add_note(failed.__notes__[0])
+        raise gone
     release(device)
     raise failed
 

@@ -12,7 +12,7 @@ import pytest
 from tests.shrinking.pools import make_pool
 
 import decoct
-from decoct.core.errors import DecoctError, UsageError
+from decoct.core.errors import DecoctError, LostDeviceError, UsageError
 from decoct.core.record import CELL, MEASURED
 from decoct.shrinking.learners.scratch import Scratch
 from decoct.shrinking.trainings import Fit, Look, Pick, Trainings
@@ -102,6 +102,16 @@ def test_a_run_on_a_ray_of_its_own_leaves_the_bytes_of_one_in_this_process(start
     assert json.loads(stdout)["failures"] == []
     assert run(Study.from_toml(study), tmp_path / "here") == {}
     assert contents(tmp_path / "out" / "store") == contents(tmp_path / "here" / "store")
+
+
+def test_a_worker_that_lost_its_gpu_leaves_so_that_another_one_does_its_job(tmp_path, monkeypatch):
+    def lose():
+        raise LostDeviceError("cuda no longer computes")
+
+    left = []
+    monkeypatch.setattr(cluster.os, "_exit", left.append)
+    cluster._work(Needed(str(tmp_path)), lose, (), {})
+    assert left == [1]
 
 
 def test_what_kills_its_worker_fails_alone_and_what_died_once_goes_on(

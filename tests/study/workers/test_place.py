@@ -4,32 +4,10 @@ import pytest
 
 from decoct.core.errors import UsageError
 from decoct.study.store.store import Store
+from decoct.study.workers import place as module
 from decoct.study.workers.executors import Inline, Pool
-from decoct.study.workers.place import Place, visible_gpus
+from decoct.study.workers.place import Place
 from decoct.study.workers.shares import Shares
-
-
-@pytest.mark.parametrize(
-    ("said", "count", "names"),
-    [
-        (None, 3, ("0", "1", "2")),
-        ("2, 3", 2, ("2", "3")),
-        ("GPU-a,GPU-b", 1, ("GPU-a",)),
-        ("GPU-8932f937, GPU-2bb", 2, ("GPU-8932f937", "GPU-2bb")),
-        ("0,7,-1,2", 2, ("0", "7")),  # of which CUDA counts those before the first that is none
-        ("MIG-a,MIG-GPU-b/1/0", 1, ("MIG-a", "MIG-GPU-b/1/0")),  # CUDA counts one slice a process
-        ("MIG-a,MIG-a", 1, ("MIG-a",)),
-        ("MIG-gone", 0, ()),
-        ("0", 1, ("0",)),  # of a GPU that is sliced, its first slice
-        ("", 0, ()),
-        (None, 0, ()),
-    ],
-)
-def test_gpus_are_named_as_cuda_names_them(said, count, names, monkeypatch):
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    if said is not None:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", said)
-    assert visible_gpus(count) == names
 
 
 @pytest.mark.parametrize(
@@ -86,3 +64,21 @@ def test_pool_workers_share_the_gpus_out(tmp_path):
     place = Place("pool", 1, "cuda", visible=("3",))
     with place.executors(1, Store(tmp_path), [])(1) as executor:
         assert executor.submit(eval, "__import__('os').environ['CUDA_VISIBLE_DEVICES']").result() == "3"
+
+
+@pytest.mark.parametrize(("gpus", "kind"), [({}, Pool), ({"train": 0.5}, Shares)])
+def test_once_a_pool_has_ended_the_next_is_on_the_gpus_that_still_compute(gpus, kind, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(module, "answering", lambda names: asked.append(names) or tuple(n for n in names if n != "1"))
+    place = Place("pool", 6, "cuda", visible=("0", "1", "2"), gpus=gpus)
+    pool = place.executors(1, Store(tmp_path), [])
+    with pool(6) as first:
+        assert asked == [] and type(first) is kind
+    with pool(6) as second:
+        assert asked == [("0", "1", "2")]
+        if kind is Pool:
+            assert second._max_workers == 4  # two on each, as before
+        else:
+            assert len(second._gpus) == 2
+    with pool(1):
+        assert asked[1:] == [("0", "2")]

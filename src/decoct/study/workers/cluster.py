@@ -23,7 +23,7 @@ from typing import Any, TextIO
 
 import decoct
 from decoct.core.cells import is_url
-from decoct.core.errors import DecoctError, UsageError
+from decoct.core.errors import DecoctError, LostDeviceError, UsageError
 from decoct.core.scratch import scratch
 from decoct.study.jobs import Job
 from decoct.study.store.store import open_store
@@ -246,7 +246,11 @@ _looked = functools.cache(Needed.check)
 def _work(needed: Needed, fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """In a worker: look once whether all is there, then do it."""
     _looked(needed)
-    return fn(*args, **kwargs)
+    try:
+        return fn(*args, **kwargs)
+    except LostDeviceError as error:
+        print(error, file=sys.stderr, flush=True)
+        os._exit(1)  # Ray would give this process the next task; so it runs this one again, in another
 
 
 def ray_module() -> Any:

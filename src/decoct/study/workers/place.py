@@ -1,6 +1,5 @@
 """Where the jobs of a run compute: in this process, in a pool of workers, on Ray. None changes any result or key."""
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from decoct.core.spec import suggest
 from decoct.study.jobs import Job, kinds
 from decoct.study.store.store import Store
 from decoct.study.workers.executors import Inline, process_pool
+from decoct.study.workers.gpus import answering
 from decoct.study.workers.shares import Shares
 
 On = Literal["inline", "pool", "ray"]
@@ -85,10 +85,8 @@ class Place:
         on = self.on or ("inline" if self.workers == 1 and not self.gpus else "pool")
         if on == "inline":
             return lambda workers: Inline()
-        if on == "pool" and self.gpus and self.visible:
-            return lambda workers: Shares(self.visible, self.share, workers, self.beside, threads)
         if on == "pool":
-            return lambda workers: process_pool(workers, threads, self.visible)
+            return self._pools(threads)
         from decoct.study.workers.cluster import Cluster, Needed
 
         jobs = list(jobs)
@@ -99,14 +97,16 @@ class Place:
         most, here = self.workers, len(self.visible)
         return lambda workers: Cluster(needed, threads, gpus, self.address, min(workers, most or workers), here)
 
+    def _pools(self, threads: int) -> Callable[[int], Executor]:
+        """What makes pools one after the other, each on the GPUs that still compute once another has ended."""
+        left, made = self.visible, False
 
-def visible_gpus(count: int) -> tuple[str, ...]:
-    """The GPUs that CUDA sees, named as in ``CUDA_VISIBLE_DEVICES`` if that is set, and otherwise by index.
+        def pool(workers: int) -> Executor:
+            nonlocal left, made
+            left, made = answering(left) if made and left else left, True
+            if self.gpus and left:
+                return Shares(left, self.share, workers, self.beside, threads)
+            each = -(-(self.workers or 1) // max(1, len(self.visible)))  # no GPU gets more workers than before
+            return process_pool(min(workers, each * len(left)) if left else workers, threads, left)
 
-    Numbers, UUIDs and what UUIDs begin with stay as they are. Of MIG slices a process sees one, however many are named:
-    all of them are given, for as many workers.
-    """
-    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
-    if count and named and all(name.startswith("MIG-") for name in named):
-        return tuple(dict.fromkeys(named))
-    return tuple(named or map(str, range(count)))[:count]
+        return pool
