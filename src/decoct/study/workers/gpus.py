@@ -47,7 +47,7 @@ def answering(gpus: Sequence[str]) -> tuple[str, ...]:
     found = tuple(gpu for gpu, process in asked.items() if _ends_well(process))
     silent = ", ".join(gpu for gpu in gpus if gpu not in found)
     if not found:
-        raise DecoctError(f"GPU {silent} no longer computes: see nvidia-smi; the same command goes on from here")
+        raise DecoctError(f"GPU {silent} no longer computes: see nvidia-smi; the same command continues from here")
     if silent:
         warnings.warn(
             f"GPU {silent} no longer computes; the run goes on with {', '.join(found)}", LostGpu, stacklevel=2
