@@ -39,7 +39,7 @@ from rehearsal import generator
 from roofline import Gpu, gpu
 from shapes import DEVICE
 from spread import spread
-from yardstick import table
+from yardstick import table, written
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NAMES = ("imagenette", "imagenet100", "imagenet1k")
@@ -200,12 +200,6 @@ def anchors(root: Path) -> str:
 def told(done: int, total: int) -> None:
     """How far the probes are."""
     print(f"{time.strftime('%H:%M:%S')} {done} of {total}", flush=True)
-
-
-def written(page: Path, sections: str) -> None:
-    """Put the sections in place of those of a page, whose introduction stays."""
-    before = page.read_text("utf-8").partition("\n## ")[0] if page.is_file() else f"# {page.stem}\n"
-    page.write_text(f"{before.rstrip()}\n\n{sections.rstrip()}\n", "utf-8")
 
 
 def main() -> None:

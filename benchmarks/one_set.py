@@ -25,8 +25,7 @@ from numpy.typing import NDArray
 
 from decoct.report.read.manifest import FULL
 from decoct.report.stats.power import sets_to_show
-from examples import written
-from yardstick import table
+from yardstick import table, written
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 ROWS = {"one_set": "ten images a class", "pruning": "10 to 90 % kept"}  # files of students, and what is compared there

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib.pyplot as plt
 import pyarrow as pa
 import pyarrow.csv as csv
 import pyarrow.parquet as parquet
@@ -26,8 +25,7 @@ from scipy import stats
 from decoct.report.read.manifest import FULL
 from decoct.report.stats.comparisons import holm
 from decoct.report.stats.intervals import ALPHA, Interval, Replicates, grid_floor, paired, t_interval
-from examples import written
-from yardstick import table
+from yardstick import table, written
 
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 STEPS = "equal_steps"
@@ -240,6 +238,8 @@ def shares(run: Run, regime: str, ending: str) -> str:
 
 def draw(runs: Sequence[Run], path: Path) -> None:
     """Differences to random over the share that is kept, a panel for each run and regime."""
+    import matplotlib.pyplot as plt
+
     shown = {"ccs": "#0b6bcb", "d2": "#15803d", "dual": "#7c3aed", "zcore": "#0891b2", "el2n_hard": "#c2410c"}
     shown |= {"forgetting_hard": "#be185d", "prototypes_easy": "#0f766e", "el2n_easy": "#57606a"}
     plt.rcParams |= {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}

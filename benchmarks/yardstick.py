@@ -1,7 +1,8 @@
-"""Two loops timed in turns, so that whatever else the machine does slows both, and tables of what came out."""
+"""Two loops timed in turns, so that other work slows both; tables of what came out, and the pages where they go."""
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
@@ -138,3 +139,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def written(page: Path, sections: str) -> None:
+    """Put the sections in place of those of a page, whose introduction stays."""
+    before = page.read_text("utf-8").partition("\n## ")[0] if page.is_file() else f"# {page.stem}\n"
+    page.write_text(f"{before.rstrip()}\n\n{sections.rstrip()}\n", "utf-8")

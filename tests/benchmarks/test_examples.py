@@ -9,7 +9,8 @@ from decoct.study.estimate.estimates import Estimate
 from decoct.study.jobs import Job
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from examples import data, one, study, written
+from examples import data, one, study
+from yardstick import written
 
 
 def job(kind, number, budget):
