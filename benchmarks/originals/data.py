@@ -36,9 +36,14 @@ def teacher(net: str = "convnet3_bn_w32") -> nn.Module:
 
 @cache
 def _teacher(net: str) -> nn.Module:
-    """Trained once; its weights stay in the user's cache."""
-    cell = api.teach(Teach(net=net, epochs=EPOCHS), fashion())["folder"]
-    return load_teacher(Path(cell), fashion(), "cpu").eval().requires_grad_(False)
+    """Trained once, in float32 whatever the default is now; its weights stay in the user's cache."""
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        cell = api.teach(Teach(net=net, epochs=EPOCHS), fashion())["folder"]
+        return load_teacher(Path(cell), fashion(), "cpu").eval().requires_grad_(False)
+    finally:
+        torch.set_default_dtype(default)
 
 
 def double(net: nn.Module) -> nn.Module:
