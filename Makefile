@@ -38,7 +38,7 @@ gpu-check: $(VENV)/.installed-test
 bench-long: $(VENV)/.installed-test
 	$(BIN)/python benchmarks train loader startup page roofline demo sre2l decoupled graphs labels layers fashion_dc selection metrics scheduling kills plan
 
-# A page of docs/results, with its studies, tables and picture: make results NAME=one_set; started again, it goes on.
+# A page of docs/results, with its studies, tables and picture: make results NAME=pruning; started again, it goes on.
 results: $(VENV)/.installed-test $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/results.py $(NAME)
 

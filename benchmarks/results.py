@@ -6,7 +6,6 @@ python benchmarks/results.py pruning --runs /fast/disk
 
 import argparse
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,7 +17,6 @@ from decoct.study.cell import hardware
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
 STUDIES = {  # of examples/, which a page stands on
-    "one_set": ("one_set",),
     "pruning": ("pruning_fashion", "pruning_by_class", "pruning_clipart"),
 }
 MADE = re.compile(r"^Made by `python benchmarks/results\.py .*\n\n?", re.MULTILINE)
@@ -30,9 +28,6 @@ def make(name: str, runs: Path) -> None:
     for study, folder in zip(STUDIES[name], folders, strict=True):
         done = ("--out", str(folder), "--store", str(runs / "store"))
         call("-m", "decoct", "run", str(ROOT / "examples" / f"{study}.toml"), *done)
-    if name == "one_set":  # which reads rows of other studies as well
-        shutil.copy(folders[0] / "results.csv", RESULTS / "one_set.csv")
-        folders = []
     call(str(ROOT / "benchmarks" / f"{name}.py"), *map(str, folders))
     page = RESULTS / f"{name}.md"
     page.write_text(stamped(page.read_text("utf-8"), name), "utf-8")

@@ -72,19 +72,19 @@ def test_sets_to_see_a_gain_are_those_of_the_deviation_between_sets():
 
 
 def test_students_of_methods_with_ten_sets_are_read(tmp_path):
-    path = tmp_path / "one_set.csv"
+    path = tmp_path / "pruning.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(
             ["data", "method", "protocol", "budget", "condense_replicate", "train_replicate", "accuracy"],
         )
-        for method, number in (("random", 10), ("rded", 11), ("few", 9), ("full", 10)):
+        for method, number in (("random", 10), ("rded", 11), ("rded_bf16", 10), ("few", 9), ("full", 10)):
             for n in reversed(range(number)):
                 rows.writerow(["fashion_mnist", method, "erm", "ipc=10", n, 0, 0.5 + n / 100])
                 rows.writerow(["fashion_mnist", method, "erm", "ipc=10", n, 1, 0])
         rows.writerow(["fashion_mnist", "random", "erm", "ipc=1", 0, 0, 0.1])
     (group,) = groups(path)
-    assert group.name == "Fashion-MNIST, ten images a class"
+    assert group.name == "Fashion-MNIST, 10 to 90 % kept, rankings"
     (values,) = group.accuracies.values()
     assert list(group.accuracies) == [Setting("fashion_mnist", "erm", "ipc=10")]
     np.testing.assert_allclose(values, 50 + np.tile(np.arange(10.0), (2, 1)))
@@ -94,5 +94,5 @@ def test_students_of_methods_with_ten_sets_are_read(tmp_path):
 def test_the_picture_has_a_place_for_each_size(tmp_path):
     pytest.importorskip("matplotlib")
     assert sizes() == ["0 to 0.5", "0.5 to 1", "1 to 2", "2 to 4", "over 4"]
-    draw({"one": by_size([np.random.default_rng(0).normal(60, 1, (4, 10))])}, tmp_path / "x.png")
+    draw({"one": by_size([np.random.default_rng(0).normal(60, 1, (12, 10))])}, tmp_path / "x.png")
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
