@@ -38,6 +38,10 @@ EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, np.inf)  # of differences, in points
 FEW = 200  # conclusions, below which a bin is not drawn
 GAINS = (0.01, 0.02, 0.03)
 RESAMPLES, SEED = 1000, 0
+ENOUGH = (
+    "Sets of each method with which one comparison, by a paired t test at 5 %, finds a gain in four of five studies,\n"
+    "at the median deviation. Where more comparisons are corrected together, it takes more."
+)
 COLOURS = ("#0b6bcb", "#c2410c", "#15803d", "#7c3aed")
 
 Array = NDArray[np.float64]
@@ -163,7 +167,7 @@ def draw(shown: Mapping[str, Sequence[Share]], path: Path) -> None:
     plt.rcParams |= {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
     figure, axes = plt.subplots(figsize=(7.2, 3.8), layout="constrained")
     axes.axhline(50, color="#57606a", linewidth=1, linestyle=":")
-    axes.text(len(EDGES) - 1.6, 51, "of no difference at all", ha="right", va="bottom", color="#57606a", fontsize=9)
+    axes.text(len(EDGES) - 1.9, 51, "of no difference at all", ha="right", va="bottom", color="#57606a", fontsize=9)
     for at, (name, shares) in enumerate(shown.items()):
         own = [(bin_, share) for bin_, share in enumerate(shares) if share.n >= FEW]
         x = [bin_ + 0.08 * (at - (len(shown) - 1) / 2) for bin_, _ in own]
@@ -206,7 +210,7 @@ def main() -> None:
     rows = [[name, close[name], *shares] for name, shares in shown.items()]
     said = [
         f"## How often one set names the wrong method\n\n{table(['difference, points', 'below 1', *sizes()], rows)}",
-        f"## How many sets it takes\n\n{table(heads, spread)}",
+        f"## How many sets it takes\n\n{ENOUGH}\n\n{table(heads, spread)}",
     ]
     written(asked.out / "one_set.md", "\n\n".join(said))
     drawn = {name: shares for name, shares in shown.items() if sum(share.n >= FEW for share in shares) > 1}
