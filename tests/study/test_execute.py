@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import decoct
-from decoct.core.errors import DecoctError, LostDeviceError
+from decoct.core.errors import DecoctError, LostDeviceError, UsageError
 from decoct.core.record import CELL, MEASURED, read_cost, read_json
 from decoct.core.spec import find
 from decoct.study import cell as cells
@@ -284,3 +284,17 @@ def test_a_failure_after_which_the_gpu_computes_nothing_is_told_as_such(why, err
     assert type(caught.value) is error
     assert "illegal memory access" in "".join(caught.value.__notes__)
     assert released == ([] if why else ["cuda"])
+
+
+def test_a_gpu_is_not_asked_after_an_error_that_says_what_to_do_unless_it_is_gone(job, tmp_path, monkeypatch):
+    def fail(*args):
+        raise UsageError("take another precision")
+
+    monkeypatch.setattr(module, "execute", fail)
+    monkeypatch.setattr(module, "resolve", str)
+    monkeypatch.setattr(module, "lost", lambda device: "gone")
+    monkeypatch.setattr(module, "release", lambda device: None)
+    for there, said in ((True, "take another precision"), (False, "cuda no longer computes: gone")):
+        monkeypatch.setattr("torch.cuda.is_available", lambda there=there: there)
+        with pytest.raises(DecoctError, match=said):
+            attempt(str(tmp_path), job, "cuda", decoct.__version__)

@@ -142,11 +142,12 @@ def attempt(where: str, job: Job, device: str, version: str) -> None:
         execute(where, job, resolve(device))
         return
     except (Exception, SystemExit) as error:
+        doubtful = not isinstance(error, DecoctError) or not torch.cuda.is_available()
         failed = DecoctError(describe(error))
         failed.add_note("".join(traceback.format_exception(error)).rstrip())
     # Behind the clause: the error holds frames, and they what the job allocated, which the next job may need.
     gc.collect()
-    if why := lost(device):
+    if doubtful and (why := lost(device)):
         gone = LostDeviceError(f"{device} no longer computes: {why}")
         gone.add_note(failed.__notes__[0])
         raise gone
