@@ -40,15 +40,12 @@ def call(*words: str) -> None:
 
 def stamped(text: str, name: str) -> str:
     """A page that says, before its first table, what it was made with."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short=8", "HEAD"], check=True, capture_output=True, text=True, cwd=ROOT
-    )
-    said = (
-        f"Made by `python benchmarks/results.py {name}` on commit {commit.stdout.strip()}, {hardware('cpu')}, "
-        f"torch {version('torch')}.\n\n"
-    )
+    asked = subprocess.run(["git", "rev-parse", "--short=8", "HEAD"], capture_output=True, text=True, cwd=ROOT)
+    commit = asked.stdout.strip() or "unknown"  # where there is no history
+    made = f"commit {commit}, {hardware('cpu')}, torch {version('torch')}"
+    said = f"Made by `python benchmarks/results.py {name}` on {made}."
     head, section, rest = MADE.sub("", text).partition("\n## ")
-    return f"{head.rstrip()}\n\n{said.rstrip()}\n{section}{rest}"
+    return f"{head.rstrip()}\n\n{said}\n{section}{rest}"
 
 
 def main(words: Sequence[str] | None = None) -> None:
