@@ -198,7 +198,7 @@ class _Made(TorchFunctionMode):
         if func is F.scaled_dot_product_attention and isinstance(args[0], There) and flash(*args, **kwargs):
             return torch._scaled_dot_product_flash_attention_for_cpu(*args, **kwargs)[0]
         if func is F.group_norm and isinstance(args[0], There) and last(args[0]):
-            return _GroupNorm.apply(*args, **kwargs)
+            return _group_norm(*args, **kwargs)
         if func is Tensor.new_tensor and isinstance(args[0], There):
             kwargs.setdefault("dtype", None)
             where = kwargs.pop("device", None) or THERE
@@ -214,6 +214,13 @@ def flash(q: There, k: There, v: There, *args: Any, **kwargs: Any) -> bool:
 def last(x: Tensor) -> bool:
     """Whether the channels of images come last in memory."""
     return suggest_memory_format(x) == torch.channels_last
+
+
+def _group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """Torch's own arguments in their order: some versions name them."""
+    return _GroupNorm.apply(input, num_groups, weight, bias, eps)
 
 
 class _GroupNorm(torch.autograd.Function):

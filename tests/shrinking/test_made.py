@@ -45,7 +45,13 @@ def member(header):
         member(b"{"),
         member(b"{'descr': '|u1', 'fortran_order': False, 'shape': (1125899906842624,)}"),
     ],
-    ids=["empty", "no zip", "cut off", "header without an end", "header of a petabyte"],  # an archive has the time in it
+    ids=[
+        "empty",
+        "no zip",
+        "cut off",
+        "header without an end",
+        "header of a petabyte",
+    ],  # an archive has the time in it
 )
 def test_a_damaged_file_is_told(tmp_path, content):
     (tmp_path / "set.npz").write_bytes(content)

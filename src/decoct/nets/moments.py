@@ -40,7 +40,8 @@ class Moments:
 
     def parts(self) -> list[Tensor]:
         """The tensors that are known: two or four."""
-        return [value for value in vars(self).values() if value is not None]
+        parts = (self.mean, self.variance, self.patch_mean, self.patch_variance)  # torch 2.9 cannot compile ``vars``
+        return [value for value in parts if value is not None]
 
 
 def running(net: nn.Module) -> dict[str, Moments]:

@@ -215,6 +215,13 @@ def test_damaged_zips(tiny, tmp_path):
     place.write_bytes(flipped)
     with pytest.raises(DecoctError, match=r"cannot read .*wnids\.txt"):
         load_data(TinyImageNet(path=place), tmp_path / "cache")
+    named = bytearray(data)
+    entry = data.rindex(b"PK\1\2")
+    named[entry + 8 : entry + 10] = b"\0\x08"  # the name is said to be UTF-8
+    named[entry + 46] = 0x80
+    place.write_bytes(named)
+    with pytest.raises(DecoctError, match="it is not a zip, or is damaged"):
+        load_data(TinyImageNet(path=place), tmp_path / "cache")
 
 
 def test_nothing_there(tmp_path):

@@ -23,7 +23,8 @@ from decoct.data.sources._shared.pictures import Picture, decode_pictures
 FOLDER, ARCHIVE = "tiny-imagenet-200", "tiny-imagenet-200.zip"
 WNIDS, WORDS, ANNOTATIONS = "wnids.txt", "words.txt", "val/val_annotations.txt"
 PICTURE_BYTES, TABLE_BYTES = 2**20, 2**24  # at most: pictures have some 2 kB, the largest table 2.7 MB
-UNREADABLE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)  # of damaged zips
+DAMAGED = (zipfile.BadZipFile, zlib.error, UnicodeDecodeError, NotImplementedError, RuntimeError)  # what zipfile raises
+UNREADABLE = (OSError, EOFError, *DAMAGED)
 GET = "unpack the release again, or give path = the zip itself"
 
 

@@ -50,6 +50,7 @@ def test_numbers_are_in_their_order(tmp_path):
         ("", r"no column 'path'"),
         ("file,label\na,1\n", r"no column 'path' in its first line \(file, label\)\n.*path,label"),
         ("path,class\na,1\n", "no column 'label'"),
+        ("path\x0cx,label\na,1\n", r"first line \(path\\fx, label\)"),
         ("path,label\n", "lists no images"),
         ("path,label\na,1\nb,\n", "row 3 has no label"),
         ("path,label\n,1\nb,2\n", "row 2 has no path"),

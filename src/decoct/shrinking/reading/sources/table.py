@@ -8,6 +8,7 @@ import numpy as np
 
 from decoct.core.errors import DecoctError
 from decoct.core.machine import STRAINED, blame
+from decoct.core.names import printable
 from decoct.shrinking.reading.sources.listing import (
     SPLITS,
     Listing,
@@ -71,7 +72,7 @@ def _columns(file: Path, text: str) -> dict[str, list[str]]:
     head = [name.strip().lower() for name in rows[0]] if rows else []
     if lacking := [name for name in NEEDED if name not in head]:
         raise DecoctError(
-            f"{file} has no column '{lacking[0]}' in its first line ({', '.join(head)})\n"
+            f"{file} has no column '{lacking[0]}' in its first line ({printable(', '.join(head))})\n"
             "the first line names the columns: path,label and, where there are, split and group"
         )
     if len(rows) == 1:
