@@ -31,9 +31,7 @@ def test_prompts_are_filled_up_and_cut_to_the_encoders_length(text_pipeline):
 def test_weights_are_read_as_the_hub_has_them_in_half_precision_under_older_names(text_pipeline, safe):
     folder = text_pipeline()
     file, expected = folder / "text_encoder" / "model.safetensors", read_text(folder)(["a cat"])
-    named = {
-        name.removeprefix("text_model."): value for name, value in load_file(file).items()
-    }  # transformers 5 cuts it
+    named = {name.removeprefix("text_model."): value for name, value in load_file(file).items()}
     older = {f"text_model.{name}": value.half() for name, value in named.items()}
     older["text_model.embeddings.position_ids"] = torch.arange(LENGTH)[None]
     file.unlink()

@@ -45,13 +45,8 @@ def member(header):
         member(b"{"),
         member(b"{'descr': '|u1', 'fortran_order': False, 'shape': (1125899906842624,)}"),
     ],
-    ids=[
-        "empty",
-        "no zip",
-        "cut off",
-        "header without an end",
-        "header of a petabyte",
-    ],  # an archive has the time in it
+    # An archive has the time in it, and workers must agree on names.
+    ids=["empty", "no zip", "cut off", "header without an end", "header of a petabyte"],
 )
 def test_a_damaged_file_is_told(tmp_path, content):
     (tmp_path / "set.npz").write_bytes(content)
