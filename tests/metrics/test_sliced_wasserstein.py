@@ -24,7 +24,7 @@ def value(real, condensed, **options):
 def naive(real, condensed, along):
     """Every image in as many copies as make both sets equally large: then a transport is an assignment."""
     n, m = len(real), len(condensed)
-    x, y = np.repeat(np.float64(real), m, axis=0), np.repeat(np.float64(condensed), n, axis=0)
+    x, y = np.repeat(real, m, axis=0).astype(np.float64), np.repeat(condensed, n, axis=0).astype(np.float64)
     squares = []
     for direction in np.asarray(along):
         cost = np.subtract.outer(x @ direction, y @ direction) ** 2
