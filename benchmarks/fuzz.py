@@ -3,7 +3,7 @@
 python benchmarks/fuzz.py --cases 10000 --seed 0 [READER …]
 
 Cases are drawn by hypothesis: a valid file with bytes changed, cut, doubled or moved, its JSON with values replaced, or
-nonsense of the right form. They are read in a process of its own that gets at most ``MEMORY`` bytes, and ``SECONDS`` for
+nonsense of the right form. They are read in a process of its own that gets at most ``MEMORY`` bytes and ``SECONDS`` for
 each; one that dies is told, and the file that it died of is kept. Whatever is raised but a DecoctError is a finding.
 What the libraries of a CUDA build map when they are loaded, gigabytes that nobody touches, comes on top.
 """

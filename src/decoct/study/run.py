@@ -128,6 +128,7 @@ def run(
         keep_root(cells, out, manifest["jobs"])
     failures |= {key: str(error) for key, error in driver.run(jobs).items()}
     cells.sweep()  # workers that died left what they were writing
+    cells.finish_late()
     write(ended=True)
     return failures
 

@@ -95,6 +95,16 @@ with Store({str(store.root)!r}).writing("train", "abcdef") as folder:
     assert store.has("train", "abcdef")
 
 
+def test_what_a_job_kept_goes_once_its_cell_is_there_though_it_was_stopped_before_that(store):
+    done, open_ = KEY, KEY[::-1]
+    for key in (done, open_):
+        KeptOnDisk(store.unfinished("condense", key)).save("run", {"x": np.arange(3.0)})
+    with store.writing("condense", done) as folder:
+        (folder / CELL).write_text("{}")
+    store.finish_late()
+    assert [key for _, key in store.begun()] == [open_]
+
+
 def test_a_killed_writer_that_nobody_waited_for_is_dead(store):
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     (store.root / f".tmp-{process.pid}-abcdef-12345678@{here()}").mkdir()

@@ -60,6 +60,12 @@ class Store(Cells):
         """Remove what an unfinished job left: its cell is there."""
         shutil.rmtree(self.unfinished(kind, key), ignore_errors=True)
 
+    def finish_late(self) -> None:
+        """Do so for every cell whose job was stopped between its last two steps, or could not flush its cell."""
+        for kind, key in self.begun():
+            if self.has(kind, key):
+                self.finish(kind, key)
+
     def begun(self) -> dict[Name, dict[str, Entry]]:
         """What jobs left unfinished, by job and file."""
         return by_job(self.files.list(UNFINISHED))
