@@ -107,7 +107,12 @@ def stuck(runs: Runs, chance: float) -> tuple[Stuck, ...]:
         students = {method: runs[method, setting] for method, _ in own}
         common = _common([list(replicates.values()) for replicates in students.values()])
         for method, replicates in students.items():
-            for replicate, accuracy in replicates.items() if len(replicates) > 2 else ():
+            if len(replicates) < 3:
+                continue
+            ordered = sorted(replicates.values())
+            highest = ordered[min(len(ordered) // 2 + 1, len(ordered) - 1)]  # that a median of siblings can be
+            low = {r: a for r, a in replicates.items() if highest - a > COMMON * common}
+            for replicate, accuracy in low.items():
                 siblings = [a for other, a in replicates.items() if other != replicate]
                 middle = median(siblings)
                 times = OWN if len(siblings) >= FEW else OWN_OF_FEW
@@ -276,7 +281,8 @@ def show(view: View, bent: Sequence[Bent], filled: Sequence[Filled], stuck: Sequ
 
 def _common(groups: Sequence[Sequence[float]]) -> float:
     """Spread of students around their own group's median, n / (n − 1) times since a median is close to its own."""
-    off = [abs(a - median(g)) * len(g) / (len(g) - 1) for g in groups if len(g) > 1 for a in g]
+    wide = [g for g in groups if len(g) > 1]
+    off = [abs(a - m) * len(g) / (len(g) - 1) for g, m in zip(wide, map(median, wide), strict=True) for a in g]
     return MAD * median(off) if off else 0.0
 
 
