@@ -111,7 +111,7 @@ class Location:
             self.take(picked[-1])
             if len(picked) == 1:
                 self._every_gain()
-                self.gain[picked] = -torch.inf
+                self.gain[picked[0]] = -torch.inf
             picked.append(self.best())
         return picked
 
