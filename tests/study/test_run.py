@@ -412,7 +412,7 @@ def test_an_interrupt_of_the_driver_alone_leaves_no_worker(tiny_toml, start, tmp
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert stdout == ""
-    planned, stopped = stderr.splitlines()
+    planned, *_, stopped = stderr.splitlines()  # a slow machine says between them how far it is
     assert planned.startswith("tiny: ")
     assert stopped.startswith("decoct: stopped")
     _, living = psutil.wait_procs(workers, timeout=10)

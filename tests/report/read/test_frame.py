@@ -42,6 +42,21 @@ def test_one_row_a_student_with_the_documented_columns(run):
     assert full["image_bytes"] is None
 
 
+def test_answers_are_read_once_however_many_students_there_are(run, monkeypatch):
+    found, read = frame.read(run), []
+    bits = frame._bits
+    monkeypatch.setattr(frame, "_bits", lambda run, key, images: read.append(key) or bits(run, key, images))
+    keys = found.results["key"].to_pylist()
+    for key in 2 * keys:
+        found.correct(key)
+    assert read == keys
+    monkeypatch.setattr(frame, "KEPT", 20 * (frame.ARRAY + 360 // 8))  # of 359 images: room for twenty students
+    few = frame.read(run)
+    for key in 2 * keys[:30]:
+        few.correct(key)
+    assert len(read) == len(keys) + 60
+
+
 def test_a_deterministic_method_has_one_set_and_every_replicates_students(run):
     found = frame.read(run)
     assert len(rows(found.costs, method="herding", budget="ipc=1")) == 1

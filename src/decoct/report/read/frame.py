@@ -24,7 +24,8 @@ from decoct.report.stats.answers import Correct
 from decoct.report.stats.intervals import grid_floor
 
 NAME = ("extractor", "metric", "scope", "reference")  # of a reading
-CORRECT, KEPT = "correct.npy", 4096  # files kept packed: 25 MB at 50,000 test images
+CORRECT = "correct.npy"
+KEPT, ARRAY = 2**28, 150  # bytes of answers that are kept packed, and of an array beside its numbers
 STRING, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
 
@@ -105,7 +106,8 @@ class Frame:
     @cached_property
     def _packed(self) -> Callable[[str], NDArray[np.uint8] | None]:
         """Packed bits are kept, an eighth of a byte an image: every comparison asks for them again."""
-        return lru_cache(maxsize=KEPT)(lambda key: _bits(self.manifest, key, self._test_images[key]))
+        each = max(self._test_images.values(), default=0) // 8 + ARRAY
+        return lru_cache(maxsize=KEPT // each)(lambda key: _bits(self.manifest, key, self._test_images[key]))
 
     @cached_property
     def _test_images(self) -> dict[str, int]:
