@@ -40,7 +40,7 @@ class Moments:
 
     def parts(self) -> list[Tensor]:
         """The tensors that are known: two or four."""
-        parts = (self.mean, self.variance, self.patch_mean, self.patch_variance)  # torch 2.9 cannot compile ``vars``
+        parts = (self.mean, self.variance, self.patch_mean, self.patch_variance)  # torch 2.11 cannot compile ``vars``
         return [value for value in parts if value is not None]
 
 
