@@ -138,7 +138,9 @@ def main() -> None:
         if failures:
             raise SystemExit("\n".join(failures.values()))
         data = load_data({"name": "dirty_fashion", "fault": fault}, plugins=[PLUGIN])
-        print(f"## {fault}\n\n{table(HEAD, list(rows(write_report(out), data.train.files or (), fault)))}\n")
+        if len(args.faults) > 1:
+            print(f"## {fault}\n")
+        print(f"{table(HEAD, list(rows(write_report(out), data.train.files or (), fault)))}\n")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,25 @@
 """One command for a page of results: its studies, which resume, its tables, its picture, and what they were made with.
 
 python benchmarks/results.py fashion_mnist
-python benchmarks/results.py pruning --runs /fast/disk
+python benchmarks/results.py pruning matching --runs /fast/disk
 
-A page of one study gets what ``decoct report`` prints, between the lines ``<!-- report -->`` and ``<!-- end -->``, the
-rows of all students as a file beside it, and the study's card where it shows that. The tests hold every mean that the
-page quotes against those rows, so text that the new numbers contradict fails there.
+A page has places, each from a line ``<!-- WHAT -->`` to a line ``<!-- end -->``. WHAT is ``report``, for what
+``decoct report`` prints, or the name of a table that it writes (``verdict``, ``metrics``), or a benchmark with its
+words, which is called for what it prints. The rows of all students stand beside the page, and the study's card where
+the page shows that. The tests hold every mean that a page quotes against those rows, so text that the new numbers
+contradict fails there.
 """
 
 import argparse
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,34 +27,84 @@ from decoct.study.cell import hardware
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
-STUDIES = {  # of examples/, which a page stands on; several have tables of their own, by a benchmark of the page's name
-    "authors_iterations": ("authors_iterations",),
-    "clipart": ("clipart",),
-    "decoupled": ("decoupled",),
-    "fashion_mnist": ("fashion_mnist",),
-    "pruning": ("pruning_fashion", "pruning_by_class", "pruning_clipart"),
-}
 CARD = "![The card of this study]"
 WIDTH = 100  # of what is printed, in characters
-PRINTED = re.compile(r"(?<=^<!-- report -->\n).*?(?=^<!-- end -->$)", re.MULTILINE | re.DOTALL)
-MADE = re.compile(r"^Made by `python benchmarks/results\.py .*\n\n?", re.MULTILINE)
+OPENED = r"^<!-- (?P<what>report|accuracy|verdict|metrics|[a-z_]+\.py [^\n]*) -->\n"
+PLACE = re.compile(OPENED + r"(?P<kept>.*?)^<!-- end -->$", re.M | re.S)
+MADE = re.compile(r"^Made by `python benchmarks/results\.py .*\n\n?", re.M)
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a page stands on.
+
+    Attributes:
+        studies: of examples/, run in turn; places of the page speak of the first.
+        steps: benchmarks with their words, called after the studies; RUNS is the folder of all runs.
+        rows: files beside the page, and where in RUNS they come from.
+    """
+
+    studies: Sequence[str] = ()
+    steps: Sequence[str] = ()
+    rows: Mapping[str, str] = field(default_factory=dict)
+
+
+def one(name: str, *steps: str, **rows: str) -> Page:
+    """A page of one study, whose students' rows lie beside it."""
+    return Page((name,), steps, {f"{name}.csv": f"{name}/results.csv"} | rows)
+
+
+def constructed(method: str, seeds: Iterable[int], minutes: int = 20, words: str = "") -> list[str]:
+    """Constructions of a matching method, a seed each."""
+    asked = f"matching.py --method {method} {words} --minutes {minutes} --out RUNS/matching"
+    return [f"{asked} --seed {seed}" for seed in seeds]
+
+
+PAGES = {
+    **{name: one(name) for name in ("authors_iterations", "beyond_accuracy", "clipart", "coresets", "decoupled")},
+    "cleaning": Page(),
+    "fashion_mnist": one("fashion_mnist"),
+    "generative": one(
+        "generative",
+        "modes.py --extractors held_out --ipc 10 --rows RUNS/modes.jsonl",
+        "modes.py --extractors held_out --ipc 50 --seeds 5 --rows RUNS/modes.jsonl",
+        **{"modes.jsonl": "modes.jsonl"},
+    ),
+    "matching": Page(
+        steps=[
+            *constructed("dm", range(3)),
+            *constructed("dsa", range(3)),
+            *constructed("dc", range(3), words="--set init=real"),
+            *constructed("dc", range(1), 10),
+            "matching.py --evaluate RUNS/matching --nets 1 --random 3",
+            "matching_curve.py RUNS/matching/accuracy.jsonl docs/results/matching_curve.svg",
+            "trajectories.py --workers 2 --store RUNS/store --out RUNS/trajectories.jsonl",
+        ],
+        rows={"matching.jsonl": "matching/accuracy.jsonl", "trajectories.jsonl": "trajectories.jsonl"},
+    ),
+    "one_set": Page(steps=["one_set.py"]),
+    "precision": Page(rows={"precision.csv": "precision/results.csv"}),
+    "pruning": Page(
+        ("pruning_fashion", "pruning_by_class", "pruning_clipart"),
+        ["pruning.py RUNS/pruning_fashion RUNS/pruning_by_class RUNS/pruning_clipart"],
+    ),
+}
 
 
 def make(name: str, runs: Path) -> None:
     """The page and all that stands on it; what a run has done already is not done again."""
-    folders = [runs / study for study in STUDIES[name]]
-    for study, folder in zip(STUDIES[name], folders, strict=True):
-        done = ("--out", str(folder), "--store", str(runs / "store"))
+    asked, page = PAGES[name], RESULTS / f"{name}.md"
+    for study in asked.studies:
+        done = ("--out", str(runs / study), "--store", str(runs / "store"))
         call("-m", "decoct", "run", str(ROOT / "examples" / f"{study}.toml"), *done)
-    page = RESULTS / f"{name}.md"
-    if len(folders) > 1:
-        call(str(ROOT / "benchmarks" / f"{name}.py"), *map(str, folders))
-        text = page.read_text("utf-8")
-    else:
-        text = filled(page.read_text("utf-8"), call("-m", "decoct", "report", str(folders[0])))
-        if f"{CARD}({name}.png)" in text:
-            call("-m", "decoct", "report", str(folders[0]), "--card", str(RESULTS / f"{name}.png"))
-        shutil.copyfile(folders[0] / "results.csv", RESULTS / f"{name}.csv")
+    for step in asked.steps:
+        benchmark(step, runs)
+    run = runs / asked.studies[0] if len(asked.studies) == 1 else None
+    text = PLACE.sub(partial(filled, runs=runs, run=run), places(page.read_text("utf-8")))
+    if run and f"{CARD}({name}.png)" in text:
+        call("-m", "decoct", "report", str(run), "--card", str(RESULTS / f"{name}.png"))
+    for file, source in asked.rows.items():
+        shutil.copyfile(runs / source, RESULTS / file)
     page.write_text(stamped(text, name), "utf-8")
 
 
@@ -63,16 +118,40 @@ def call(*words: str) -> str:
     return called.stdout
 
 
-def filled(text: str, printed: str) -> str:
-    """A page with what a report printed in its place, but for the last line, which says where a file is.
+def benchmark(words: str, runs: Path) -> str:
+    """Call a benchmark by its words; gives what it printed."""
+    file, *rest = shlex.split(words)
+    return call(str(ROOT / "benchmarks" / file), *(word.replace("RUNS", str(runs)) for word in rest))
+
+
+def places(text: str) -> str:
+    """The same text.
 
     Raises:
-        SystemExit: the page has no such place, or several.
+        SystemExit: a place has no end, or an end no place.
     """
-    kept = printed.partition("\nThe page: ")[0].strip("\n")
-    if len(PRINTED.findall(text)) != 1:
-        raise SystemExit("the page needs a line <!-- report --> once, and a line <!-- end --> below it")
-    return PRINTED.sub(lambda _: f"```text\n{kept}\n```\n", text)
+    if not len(re.findall(OPENED, text, re.M)) == len(PLACE.findall(text)) == text.count("<!-- end -->"):
+        raise SystemExit("every <!-- WHAT --> needs a line <!-- end --> below it, and that a WHAT")
+    return text
+
+
+def filled(place: re.Match[str], runs: Path, run: Path | None) -> str:
+    """A place with what stands there now; of a report all but its last line, which says where a file is.
+
+    Raises:
+        SystemExit: the place speaks of a study, and the page has none, or several.
+    """
+    what = place["what"]
+    if ".py" in what:
+        now = benchmark(what, runs).strip()
+    elif run is None:
+        raise SystemExit(f"<!-- {what} --> needs a page of one study")
+    elif what == "report":
+        said = call("-m", "decoct", "report", str(run)).partition("\nThe page: ")[0].strip("\n")
+        now = f"```text\n{said}\n```"
+    else:
+        now = (run / "tables" / f"{what}.md").read_text("utf-8").strip()
+    return f"<!-- {what} -->\n{now}\n<!-- end -->"
 
 
 def stamped(text: str, name: str) -> str:
@@ -88,7 +167,7 @@ def stamped(text: str, name: str) -> str:
 def main(words: Sequence[str] | None = None) -> None:
     """Make the pages that are named."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("names", nargs="+", choices=STUDIES, metavar="NAME", help=", ".join(STUDIES))
+    arguments.add_argument("names", nargs="+", choices=PAGES, metavar="NAME", help=", ".join(PAGES))
     arguments.add_argument("--runs", type=Path, default=ROOT / "runs" / "results", help="folder of the runs")
     asked = arguments.parse_args(words)
     for name in asked.names:

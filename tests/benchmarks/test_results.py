@@ -1,6 +1,7 @@
 """One command for a page: its studies in turn, then its tables, and a line that says what they were made with."""
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -8,6 +9,28 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import results
+
+STUDY = "# Title\n\n<!-- report -->\nold\n\n| a |\n<!-- end -->\n\nWords.\n\n<!-- verdict -->\n<!-- end -->\n"
+
+
+@pytest.fixture
+def said(monkeypatch, tmp_path):
+    """What was called; each call of decoct or of a benchmark leaves files, and prints."""
+    calls = []
+
+    def call(*words):
+        calls.append(words)
+        if words[2:3] == ("run",):
+            folder = Path(words[words.index("--out") + 1])
+            (folder / "tables").mkdir(parents=True, exist_ok=True)
+            (folder / "results.csv").write_text("rows", "utf-8")
+            for table in ("verdict", "metrics", "accuracy"):
+                (folder / "tables" / f"{table}.md").write_text(f"**{table}**\n", "utf-8")
+        return "\none line\n\n\\1 of a table\n\nThe page: /home/me/report.html\n"
+
+    monkeypatch.setattr(results, "call", call)
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    return calls
 
 
 def test_a_page_says_once_what_it_was_made_with():
@@ -18,44 +41,66 @@ def test_a_page_says_once_what_it_was_made_with():
     assert re.fullmatch(rf"# Title\n\nWords\.\n\n{made}\n\n## One\n\n\| a \|\n\n## Two\n", once)
 
 
-def test_what_a_report_prints_takes_the_place_of_what_it_printed():
-    page = "# Title\n\n<!-- report -->\nold\n\n| a |\n<!-- end -->\n\nWords.\n"
-    printed = "\none line\n\n\\1 of a table\n\nThe page: /home/me/report.html\n"
-    once = results.filled(page, printed)
-    assert once == "# Title\n\n<!-- report -->\n```text\none line\n\n\\1 of a table\n```\n<!-- end -->\n\nWords.\n"
-    assert results.filled(once, printed) == once
+def test_what_is_printed_and_written_takes_the_place_of_what_was(said, tmp_path):
+    page = tmp_path / "coresets.md"
+    page.write_text(STUDY, "utf-8")
+    for _ in range(2):
+        results.main(["coresets", "--runs", str(tmp_path / "runs")])
+        assert page.read_text("utf-8").startswith(
+            "# Title\n\n<!-- report -->\n```text\none line\n\n\\1 of a table\n```\n<!-- end -->\n\nWords.\n\n"
+            "<!-- verdict -->\n**verdict**\n<!-- end -->\n\nMade by"
+        )
+    assert (tmp_path / "coresets.csv").read_text("utf-8") == "rows"
 
 
-@pytest.mark.parametrize("page", ["# Title\n", "<!-- report -->\nold\n", 2 * "<!-- report -->\n<!-- end -->\n"])
-def test_a_page_without_a_place_is_refused(page):
-    with pytest.raises(SystemExit, match="needs a line <!-- report --> once"):
-        results.filled(page, "line")
+def test_a_benchmark_fills_the_place_that_names_it(said, tmp_path):
+    page = tmp_path / "cleaning.md"
+    page.write_text("# Title\n\n<!-- cleaning.py --out RUNS/cleaning -->\nold\n<!-- end -->\n", "utf-8")
+    results.main(["cleaning", "--runs", str(tmp_path / "runs")])
+    assert said == [(str(results.ROOT / "benchmarks" / "cleaning.py"), "--out", str(tmp_path / "runs" / "cleaning"))]
+    assert "RUNS/cleaning -->\none line\n" in page.read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", results.STUDIES)
-def test_studies_are_run_before_the_tables_are_made(name, tmp_path, monkeypatch):
-    said = []
+@pytest.mark.parametrize(
+    "page",
+    [
+        "# Title\n\n<!-- report -->\nold\n",
+        2 * "<!-- report -->\n" + "<!-- end -->\n",
+        "# Title\n\n<!-- end -->\n",
+        "<!-- report -->\nold\n\n<!-- verdict -->\nold\n<!-- end -->\n",
+    ],
+)
+def test_a_place_without_an_end_is_refused(page):
+    with pytest.raises(SystemExit, match="needs a line <!-- end -->"):
+        results.places(page)
 
-    def call(*words):
-        said.append(words)
-        (tmp_path / "runs" / name).mkdir(parents=True, exist_ok=True)
-        (tmp_path / "runs" / name / "results.csv").write_text("rows", "utf-8")
-        return "said\n\nThe page: report.html\n"
 
-    monkeypatch.setattr(results, "call", call)
-    page = (results.RESULTS / f"{name}.md").read_text("utf-8")
-    monkeypatch.setattr(results, "RESULTS", tmp_path)
+def test_a_place_for_a_study_is_refused_where_there_are_several(said, tmp_path):
+    (tmp_path / "pruning.md").write_text(STUDY, "utf-8")
+    with pytest.raises(SystemExit, match="<!-- report --> needs a page of one study"):
+        results.main(["pruning", "--runs", str(tmp_path / "runs")])
+
+
+@pytest.mark.parametrize("name", results.PAGES)
+def test_a_page_comes_from_studies_and_benchmarks_that_are_there(name, said, tmp_path):
+    asked, runs = results.PAGES[name], tmp_path / "runs"
+    here = results.ROOT / "docs" / "results"
+    page = (here / f"{name}.md").read_text("utf-8")
     (tmp_path / f"{name}.md").write_text(page, "utf-8")
-    results.main([name, "--runs", str(tmp_path / "runs")])
-    runs, after = (said[: len(results.STUDIES[name])], said[len(results.STUDIES[name]) :])
-    assert [Path(words[3]).stem for words in runs] == list(results.STUDIES[name])
-    assert all(Path(words[3]).is_file() and words[-1] == str(tmp_path / "runs" / "store") for words in runs)
-    now = (tmp_path / f"{name}.md").read_text("utf-8")
-    assert "Made by" in now
-    if len(runs) > 1:
-        assert Path(after[0][0]).is_file() and Path(after[0][0]).stem == name
-    else:
-        assert after[0] == ("-m", "decoct", "report", str(tmp_path / "runs" / name))
-        assert [words[-1] for words in after[1:]] == [str(tmp_path / f"{name}.png")] * ("card of this" in page)
-        assert "<!-- report -->\n```text\nsaid\n```\n<!-- end -->" in now
-        assert (tmp_path / f"{name}.csv").read_text("utf-8") == "rows"
+    for file, source in asked.rows.items():
+        assert (here / file).is_file()
+        (runs / source).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(here / file, runs / source)
+    results.main([name, "--runs", str(runs)])
+    made = [words for words in said if words[2:3] == ("run",)]
+    assert [Path(words[3]).stem for words in made] == list(asked.studies) and said[: len(made)] == made
+    assert all(Path(words[3]).is_file() and words[-1] == str(runs / "store") for words in made)
+    benchmarks = [words for words in said if words[0] != "-m"]
+    assert all(Path(words[0]).is_file() and "RUNS" not in " ".join(words[1:]) for words in benchmarks)
+    assert [Path(words[0]).name for words in benchmarks[: len(asked.steps)]] == [
+        step.split()[0] for step in asked.steps
+    ]
+    assert asked.steps or results.PLACE.search(page), "nothing of the page would be made"
+    assert "Made by" in (tmp_path / f"{name}.md").read_text("utf-8")
+    cards = [words[-1] for words in said if "--card" in words]
+    assert cards == [str(tmp_path / f"{name}.png")] * ("card of this" in page)
