@@ -4,10 +4,10 @@ python benchmarks/results.py fashion_mnist
 python benchmarks/results.py pruning matching --runs /fast/disk
 
 A page has places, each from a line ``<!-- WHAT -->`` to a line ``<!-- end -->``. WHAT is ``report``, for what
-``decoct report`` prints, or the name of a table that it writes (``verdict``, ``metrics``), or a benchmark with its
-words, which is called for what it prints. The rows of all students stand beside the page, and the study's card where
-the page shows that. The tests hold every mean that a page quotes against those rows, so text that the new numbers
-contradict fails there.
+``decoct report`` prints of all its studies, or the name of a table that it writes (``verdict``, ``metrics``), or a
+benchmark with its words, which is called for what it prints. The rows of all students stand beside the page, and the
+study's card where the page shows that. The tests hold every mean that a page quotes against those rows, so text that
+the new numbers contradict fails there.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from decoct.study.cell import hardware
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
 CARD = "![The card of this study]"
+BUILT_IN = "digits"
 WIDTH = 100  # of what is printed, in characters
 OPENED = r"^<!-- (?P<what>report|accuracy|verdict|metrics|[a-z_]+\.py [^\n]*) -->\n"
 PLACE = re.compile(OPENED + r"(?P<kept>.*?)^<!-- end -->$", re.M | re.S)
@@ -39,7 +40,7 @@ class Page:
     """What a page stands on.
 
     Attributes:
-        studies: of examples/, run in turn; places of the page speak of the first.
+        studies: of examples/, run in turn, or the built-in one.
         steps: benchmarks with their words, called after the studies; RUNS is the folder of all runs.
         rows: files beside the page, and where in RUNS they come from.
     """
@@ -82,12 +83,15 @@ PAGES = {
         ],
         rows={"matching.jsonl": "matching/accuracy.jsonl", "trajectories.jsonl": "trajectories.jsonl"},
     ),
+    "early_teachers": Page(),
     "one_set": Page(steps=["one_set.py"]),
+    "points": Page(),
     "precision": Page(rows={"precision.csv": "precision/results.csv"}),
     "pruning": Page(
         ("pruning_fashion", "pruning_by_class", "pruning_clipart"),
         ["pruning.py RUNS/pruning_fashion RUNS/pruning_by_class RUNS/pruning_clipart"],
     ),
+    "verdict": Page((BUILT_IN, "fashion_mnist", "clipart")),
 }
 
 
@@ -95,14 +99,13 @@ def make(name: str, runs: Path) -> None:
     """The page and all that stands on it; what a run has done already is not done again."""
     asked, page = PAGES[name], RESULTS / f"{name}.md"
     for study in asked.studies:
-        done = ("--out", str(runs / study), "--store", str(runs / "store"))
-        call("-m", "decoct", "run", str(ROOT / "examples" / f"{study}.toml"), *done)
+        file = [] if study == BUILT_IN else [str(ROOT / "examples" / f"{study}.toml")]
+        call("-m", "decoct", "run", *file, "--out", str(runs / study), "--store", str(runs / "store"))
     for step in asked.steps:
         benchmark(step, runs)
-    run = runs / asked.studies[0] if len(asked.studies) == 1 else None
-    text = PLACE.sub(partial(filled, runs=runs, run=run), places(page.read_text("utf-8")))
-    if run and f"{CARD}({name}.png)" in text:
-        call("-m", "decoct", "report", str(run), "--card", str(RESULTS / f"{name}.png"))
+    text = PLACE.sub(partial(filled, runs=runs, studies=asked.studies), places(page.read_text("utf-8")))
+    if f"{CARD}({name}.png)" in text:
+        call("-m", "decoct", "report", str(runs / asked.studies[0]), "--card", str(RESULTS / f"{name}.png"))
     for file, source in asked.rows.items():
         shutil.copyfile(runs / source, RESULTS / file)
     page.write_text(stamped(text, name), "utf-8")
@@ -135,22 +138,24 @@ def places(text: str) -> str:
     return text
 
 
-def filled(place: re.Match[str], runs: Path, run: Path | None) -> str:
+def filled(place: re.Match[str], runs: Path, studies: Sequence[str]) -> str:
     """A place with what stands there now; of a report all but its last line, which says where a file is.
 
     Raises:
-        SystemExit: the place speaks of a study, and the page has none, or several.
+        SystemExit: it is for the table of a study, and the page has none, or several.
     """
-    what = place["what"]
+    what, several = place["what"], len(studies) > 1
     if ".py" in what:
         now = benchmark(what, runs).strip()
-    elif run is None:
-        raise SystemExit(f"<!-- {what} --> needs a page of one study")
-    elif what == "report":
-        said = call("-m", "decoct", "report", str(run)).partition("\nThe page: ")[0].strip("\n")
+    elif what == "report" and studies:
+        folders = [str(runs / study) for study in studies]
+        out = ("--out", str(runs / "_".join(studies))) if several else ()
+        said = call("-m", "decoct", "report", *folders, *out).partition("\nThe page: ")[0].strip("\n")
         now = f"```text\n{said}\n```"
+    elif several or not studies:
+        raise SystemExit(f"<!-- {what} --> needs a page of one study")
     else:
-        now = (run / "tables" / f"{what}.md").read_text("utf-8").strip()
+        now = (runs / studies[0] / "tables" / f"{what}.md").read_text("utf-8").strip()
     return f"<!-- {what} -->\n{now}\n<!-- end -->"
 
 

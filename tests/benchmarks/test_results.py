@@ -75,9 +75,18 @@ def test_a_place_without_an_end_is_refused(page):
         results.places(page)
 
 
-def test_a_place_for_a_study_is_refused_where_there_are_several(said, tmp_path):
+def test_a_report_is_of_all_studies_and_the_built_in_one_has_no_file(said, tmp_path):
+    (tmp_path / "verdict.md").write_text(STUDY.partition("\n<!-- verdict -->")[0], "utf-8")
+    results.main(["verdict", "--runs", str(tmp_path / "runs")])
+    (*runs, report) = said
+    assert runs[0][3] == "--out" and all(words[3].endswith(".toml") for words in runs[1:])
+    folders = [str(tmp_path / "runs" / name) for name in results.PAGES["verdict"].studies]
+    assert report[2:-2] == ("report", *folders) and report[-2] == "--out"
+
+
+def test_a_table_of_a_study_is_refused_where_there_are_several(said, tmp_path):
     (tmp_path / "pruning.md").write_text(STUDY, "utf-8")
-    with pytest.raises(SystemExit, match="<!-- report --> needs a page of one study"):
+    with pytest.raises(SystemExit, match="<!-- verdict --> needs a page of one study"):
         results.main(["pruning", "--runs", str(tmp_path / "runs")])
 
 
@@ -93,8 +102,10 @@ def test_a_page_comes_from_studies_and_benchmarks_that_are_there(name, said, tmp
         shutil.copyfile(here / file, runs / source)
     results.main([name, "--runs", str(runs)])
     made = [words for words in said if words[2:3] == ("run",)]
-    assert [Path(words[3]).stem for words in made] == list(asked.studies) and said[: len(made)] == made
-    assert all(Path(words[3]).is_file() and words[-1] == str(runs / "store") for words in made)
+    assert [Path(words[-3]).name for words in made] == list(asked.studies) and said[: len(made)] == made
+    files = [words[3] for words in made if words[3] != "--out"]
+    assert [Path(file).stem for file in files] == [study for study in asked.studies if study != results.BUILT_IN]
+    assert all(Path(file).is_file() for file in files) and all(words[-1] == str(runs / "store") for words in made)
     benchmarks = [words for words in said if words[0] != "-m"]
     assert all(Path(words[0]).is_file() and "RUNS" not in " ".join(words[1:]) for words in benchmarks)
     assert [Path(words[0]).name for words in benchmarks[: len(asked.steps)]] == [
