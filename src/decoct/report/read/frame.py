@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import cache, cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,7 @@ class Frame:
             nothing was measured: these are null, and ``stated`` says what its author says, ``stated_seconds``.
         holes: planned students that have no result.
         failures: failed jobs with their messages.
+        per_class: accuracy by class of each student, by its result's key; None of a class without test images.
     """
 
     manifest: Manifest
@@ -88,6 +89,7 @@ class Frame:
     costs: pa.Table
     holes: tuple[Job, ...]
     failures: tuple[tuple[Job, str], ...]
+    per_class: Mapping[str, tuple[float | None, ...]]
 
     @cached_property
     def floor(self) -> float:
@@ -121,8 +123,11 @@ def read(folder: Path) -> Frame:
         DecoctError: not a run, or a damaged cell.
     """
     run = Manifest.read(folder)
-    rows = [row for job in run.finished("train") if math.isfinite((row := _result(run, job))["accuracy"])]
-    trained = {row["key"] for row in rows}
+    facts = cache(lambda key: run.load(run.by_key[key], "facts.json"))  # of a set, which has many students
+    results = [(job, Result(**run.load(job, "result.json"))) for job in run.finished("train")]
+    results = [(job, result) for job, result in results if math.isfinite(result.accuracy)]
+    rows = [_result(run, job, result, facts) for job, result in results]
+    trained = {job.key for job, _ in results}
     failures = tuple((job, run.messages[job.key]) for job in run.jobs if job.key in run.messages and not run.done(job))
     costs = [_cost(run, job) for job in run.finished("condense")]
     prices = [price for row in costs for price in _prices(run, row)] if _asks(run, CostOfSet.name) else []
@@ -133,6 +138,7 @@ def read(folder: Path) -> Frame:
         costs=pa.Table.from_pylist(costs, schema=COSTS),
         holes=tuple(job for job in run.of_kind("train") if job.key not in trained),
         failures=failures,
+        per_class={job.key: result.per_class for job, result in results},
     )
 
 
@@ -198,15 +204,13 @@ def _bits(run: Manifest, key: str, images: int) -> NDArray[np.uint8] | None:
     return bits
 
 
-def _result(run: Manifest, job: Job) -> dict[str, Any]:
-    result = Result(**run.load(job, "result.json"))
+def _result(run: Manifest, job: Job, result: Result, facts: Callable[[str], Any]) -> dict[str, Any]:
     condensed = run.by_key.get(job.inputs.get("condensed", ""))
     images, image_bytes = None, None
     if job.labels["method"] == FULL:
         images = run.data["images"]["train"]
     elif condensed and run.done(condensed):
-        facts = run.load(condensed, "facts.json")
-        images, image_bytes = facts["images"], facts["image_bytes"]
+        images, image_bytes = (facts(condensed.key)[name] for name in ("images", "image_bytes"))
     own = result.model_dump(include={"accuracy", "test_images", "steps", "images_seen", "label_bytes"})
     size = {"images": images, "image_bytes": image_bytes}
     return {"data": run.data["name"], **job.labels, **size, **own, "key": job.key}

@@ -130,6 +130,7 @@ def pool(frames: Sequence[Frame], folder: Path | None = None) -> Frame:
         costs=pa.Table.from_pylist(_costs(frames, number, fixed), schema=COSTS),
         holes=tuple(job for job in manifest.of_kind("train") if job.key not in trained),
         failures=tuple((job, messages[job.key]) for job in failed),
+        per_class={key: shares for frame in frames for key, shares in frame.per_class.items()},
     )
 
 

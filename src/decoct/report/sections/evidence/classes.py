@@ -57,7 +57,7 @@ def by_class(frame: Frame) -> Iterator[ByClass]:
     jobs = (job for job in run.of_kind("train") if job.key in trained and job.labels["method"] != FULL)
     for (method, setting), own in grouped(jobs, lambda job: (job.labels["method"], Setting.of(job.labels))).items():
         sets = grouped(own, lambda job: job.labels["condense_replicate"]).values()
-        right = ([run.load(job, "result.json")["per_class"] for job in students] for students in sets)
+        right = ([frame.per_class[job.key] for job in students] for students in sets)
         means = [np.mean(np.array(students, np.float64), axis=0) for students in right]  # None becomes NaN
         yield _reduced(method, setting, np.array(means), tests)
 
