@@ -22,7 +22,7 @@ The public names, one page; each is imported when it is first used:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from decoct import functional, select
