@@ -24,8 +24,8 @@ from decoct.training.recipe import epoch_steps
 from yardstick import table
 
 STOPS = (0.7, 0.8, 0.85, 0.88, 0.9, None)  # accuracies on val; None for the end
-NET, SETS = "convnet3_bn", 5
-HEAD = ("stops at", "epochs", "accuracy on val, %", "IPC 1, %", "− the end", "IPC 10, %", "− the end")
+DATA, NET, STUDENT, IPCS, SETS = "fashion_mnist", "convnet3_bn", "convnet3_w32", (1, 10), 5
+HEAD = ("stops at", "epochs", "accuracy on val, %")
 
 
 class Row(NamedTuple):
@@ -47,10 +47,10 @@ def study(stop: float | None, sets: int) -> Study:
     return Study.from_dict(
         {
             "name": f"early_teachers_{stop or 'end'}",
-            "data": {"name": "fashion_mnist"},
-            "students": ["convnet3_w32"],
+            "data": {"name": DATA},
+            "students": [STUDENT],
             "precision": "bfloat16",
-            "budgets": [{"ipc": 1}, {"ipc": 10}],
+            "budgets": [{"ipc": ipc} for ipc in IPCS],
             "replicates": {"condense": sets, "teacher": sets},
             "ceiling": False,
             "metrics": {"names": []},
@@ -110,7 +110,7 @@ def main() -> None:
     asked = parser.parse_args()
     rows = {stop: made(stop, asked.sets, asked.out, asked.store, asked.workers) for stop in STOPS}
     print(f"n = {asked.sets} sets, a teacher and a student each.\n")
-    print(table(HEAD, cells(rows)))
+    print(table([*HEAD, *(cell for ipc in IPCS for cell in (f"IPC {ipc}, %", "− the end"))], cells(rows)))
 
 
 if __name__ == "__main__":

@@ -83,7 +83,6 @@ PAGES = {
         ],
         rows={"matching.jsonl": "matching/accuracy.jsonl", "trajectories.jsonl": "trajectories.jsonl"},
     ),
-    "early_teachers": Page(),
     "one_set": Page(steps=["one_set.py"]),
     "points": Page(),
     "precision": Page(rows={"precision.csv": "precision/results.csv"}),
@@ -91,7 +90,6 @@ PAGES = {
         ("pruning_fashion", "pruning_by_class", "pruning_clipart"),
         ["pruning.py RUNS/pruning_fashion RUNS/pruning_by_class RUNS/pruning_clipart"],
     ),
-    "verdict": Page((BUILT_IN, "fashion_mnist", "clipart")),
 }
 
 

@@ -75,12 +75,14 @@ def test_a_place_without_an_end_is_refused(page):
         results.places(page)
 
 
-def test_a_report_is_of_all_studies_and_the_built_in_one_has_no_file(said, tmp_path):
+def test_a_report_is_of_all_studies_and_the_built_in_one_has_no_file(said, tmp_path, monkeypatch):
     (tmp_path / "verdict.md").write_text(STUDY.partition("\n<!-- verdict -->")[0], "utf-8")
+    three = results.Page((results.BUILT_IN, "fashion_mnist", "clipart"))
+    monkeypatch.setitem(results.PAGES, "verdict", three)
     results.main(["verdict", "--runs", str(tmp_path / "runs")])
     (*runs, report) = said
     assert runs[0][3] == "--out" and all(words[3].endswith(".toml") for words in runs[1:])
-    folders = [str(tmp_path / "runs" / name) for name in results.PAGES["verdict"].studies]
+    folders = [str(tmp_path / "runs" / name) for name in three.studies]
     assert report[2:-2] == ("report", *folders) and report[-2] == "--out"
 
 
