@@ -14,12 +14,12 @@ from decoct.report.read.manifest import FULL
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results"
 sys.path.insert(0, str(ROOT / "benchmarks"))
-PLACE = re.compile(r"^<!-- ([a-z_]+)\.py ([^\n]*--table [^\n]*) -->\n(.*?)^<!-- end -->$", re.M | re.S)
+PLACE = re.compile(r"^<!-- ([a-z_]+)\.py ([^\n]*) -->\n(.*?)^<!-- end -->$", re.M | re.S)
 
 TOKEN = re.compile(r"([+−]?)(\d+\.\d) (?:\| )?\[[+−]?\d+\.\d, [+−]?\d+\.\d\]")  # a mean with its interval
 ROUNDED = 0.051  # half of the last digit
 PAGES = {  # how many numbers of each are found in the rows, at least
-    "fashion_mnist": 36,
+    "fashion_mnist": 48,
     "clipart": 38,
     "coresets": 55,
     "decoupled": 78,
@@ -107,13 +107,15 @@ def test_generated_tables_are_those_of_their_rows(module, tmp_path, monkeypatch)
     assert (tmp_path / page).read_text("utf-8") == (RESULTS / page).read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", ["generative", "matching"])
+@pytest.mark.parametrize("name", ["generative", "matching", "points"])
 def test_tables_of_a_benchmark_are_those_of_its_rows(name, monkeypatch, capsys):
     rows = __import__("results").PAGES[name].rows
     files = {f"RUNS/{source}": str(RESULTS / file) for file, source in rows.items()}
     places = PLACE.findall((RESULTS / f"{name}.md").read_text("utf-8"))
     for module, words, kept in places:
         monkeypatch.setattr(sys, "argv", [module, *(files.get(word, word) for word in words.split())])
-        __import__(module).main()
+        made = __import__(module)
+        monkeypatch.setattr(made, "draw", lambda *_: None, raising=False)
+        made.main()
         assert capsys.readouterr().out.strip() == kept.strip(), module
     assert places
