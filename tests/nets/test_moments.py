@@ -13,6 +13,7 @@ from decoct.nets.moments import (
     GroupMoments,
     Moments,
     Sums,
+    at_once,
     flatten,
     group_moments,
     layers,
@@ -42,26 +43,27 @@ def tiles(x, tile=16):
 @settings(max_examples=40, deadline=None)
 def test_moments_of_groups(groups, b, side, seed):
     x = normal(groups * b, 3, side, side, seed=seed, dtype=torch.float64) * 2 + 5
-    mean, variance = GroupMoments.apply(x, groups, torch.tensor([4.0, 5.0, 0.0]).double())
+    _, mean, variance = GroupMoments.apply(x, groups, torch.tensor([4.0, 5.0, 0.0]).double())
     grouped = x.unflatten(0, (groups, b))
     torch.testing.assert_close(mean, grouped.mean((1, 3, 4)))
     torch.testing.assert_close(variance, grouped.var((1, 3, 4), correction=0))
+    torch.testing.assert_close(at_once(x, groups, x.dtype), (mean, variance))
 
 
 def test_moments_keep_their_precision_far_from_zero():
     x = 1000 + normal(8, 3, 16, 16)
-    _, variance = GroupMoments.apply(x, 1, torch.full((3,), 1000.5))
+    _, _, variance = GroupMoments.apply(x, 1, torch.full((3,), 1000.5))
     torch.testing.assert_close(variance[0].double(), x.double().var((0, 2, 3), correction=0), rtol=1e-5, atol=0)
 
 
 def test_moments_of_a_constant_have_no_negative_variance():
-    _, variance = GroupMoments.apply(torch.full((3, 2, 7, 7), 1 / 3), 1, torch.tensor([0.1, 0.7]))
+    _, _, variance = GroupMoments.apply(torch.full((3, 2, 7, 7), 1 / 3), 1, torch.tensor([0.1, 0.7]))
     assert (variance >= 0).all() and (variance < 1e-6).all()
 
 
 def test_large_inputs_are_summed_in_pieces():
     x = normal(3, 2, 600, 600)  # a piece is 2^20 numbers: one image each
-    mean, variance = GroupMoments.apply(x, 3, torch.zeros(2))
+    _, mean, variance = GroupMoments.apply(x, 3, torch.zeros(2))
     torch.testing.assert_close(mean, x.mean((2, 3)), rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(variance, x.var((2, 3), correction=0), rtol=1e-5, atol=0)
 
@@ -70,7 +72,25 @@ def test_the_gradient_of_moments_against_finite_differences():
     x = normal(6, 2, 3, 3, dtype=torch.float64).requires_grad_()
     centre = torch.tensor([0.3, -1.0]).double()
     assert torch.autograd.gradcheck(lambda x: GroupMoments.apply(x, 2, centre), x)
-    assert torch.autograd.gradcheck(lambda x: tuple(group_moments(x, 2, centre, 16).parts()), x)
+    assert torch.autograd.gradcheck(lambda x: tuple(group_moments(x, 2, centre, 16)[1].parts()), x)
+
+
+def test_a_gpu_sums_half_precision_in_float32():
+    x = (3 + normal(6, 2, 20, 20)).bfloat16()
+    _, *expected = GroupMoments.apply(x.double(), 2, torch.zeros(2).double())
+    for found, whole in zip(at_once(x, 2, torch.float32), expected, strict=True):
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found.double(), whole, rtol=1e-3, atol=0)
+
+
+def test_the_gradient_in_half_precision_is_that_of_float32_but_for_rounding():
+    grads = []
+    for x in (normal(4, 2, 8, 8).bfloat16(), normal(4, 2, 8, 8).bfloat16().float()):
+        after, mean, variance = GroupMoments.apply(x.requires_grad_(), 2, torch.tensor([0.1, -0.1]))
+        (after.square().sum() / 100 + 3 * mean.sum() + (variance * torch.tensor([2.0, -5.0])).sum()).backward()
+        assert x.grad.dtype == x.dtype
+        grads.append(x.grad.float())
+    assert (grads[0] - grads[1]).norm() < 0.01 * grads[1].norm()
 
 
 # Patches
@@ -84,7 +104,7 @@ def test_patch_statistics_by_hand():
     of_channels = torch.tensor([[[0.0, 1], [2, 3]], [[10, 20], [30, 40]]])
     board = of_channels.repeat_interleave(16, 1).repeat_interleave(16, 2)
     x = torch.stack([board, board, torch.full_like(board, 1), torch.full_like(board, 3)])
-    found = group_moments(x, 2, torch.zeros(2), tile=16)
+    _, found = group_moments(x, 2, torch.zeros(2), tile=16)
     expected = Moments(
         mean=torch.tensor([[1.5, 25], [2, 2]]),
         variance=torch.tensor([[1.25, 125], [1, 1]]),
@@ -96,10 +116,10 @@ def test_patch_statistics_by_hand():
 
 def test_half_precision_is_summed_in_float32():
     x = normal(4, 2, 16, 16).bfloat16()
-    found = group_moments(x, 1, torch.zeros(2), tile=16)
+    _, found = group_moments(x, 1, torch.zeros(2), tile=16)
     assert {part.dtype for part in found.parts()} == {torch.float32}
     torch.testing.assert_close(found.mean[0], x.float().mean((0, 2, 3)))
-    assert group_moments(x.double(), 1, torch.zeros(2)).mean.dtype == torch.float64
+    assert group_moments(x.double(), 1, torch.zeros(2))[1].mean.dtype == torch.float64
 
 
 # Layers
@@ -136,6 +156,8 @@ def test_inputs_are_seen_before_they_change_in_place_and_no_hook_stays():
         net(x)
     assert seen["0"] == x.min() and seen["1"] < 0  # what goes into "1" is rectified in place by what follows
     assert not any(module._forward_pre_hooks for module in net.modules())
+    with on_inputs(net, ["2"], lambda name, x: x + 1):
+        torch.testing.assert_close(net(x), (x + 1).relu())  # what it returns is what the layer takes
 
 
 def test_hooks_go_with_an_error():

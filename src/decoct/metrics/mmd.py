@@ -123,14 +123,25 @@ def _within(x: Tensor, sigmas: Mapping[Kernel, float], centre: Tensor) -> dict[K
 
 def _across(x: Tensor, y: Tensor, sigmas: Mapping[Kernel, float], centre: Tensor) -> dict[Kernel, float]:
     """Means of k − 1 over all pairs; the ones cancel in MMD², and what is left of a wide kernel keeps its digits."""
-    sums: dict[Kernel, list[float]] = {kernel: [] for kernel in sigmas}
-    for rows in x.double().split(TILE):
-        for others in y.double().split(TILE):
-            for kernel, sigma in sigmas.items():
-                a, b = (_placed(part, kernel, centre) for part in (rows, others))
-                squared = torch.addmm(b.square().sum(1), a, b.T, alpha=-2).add_(a.square().sum(1, keepdim=True))
-                sums[kernel].append(squared.clamp_(min=0).mul_(-0.5 / sigma**2).expm1_().sum().item())
-    return {kernel: math.fsum(parts) / (len(x) * len(y)) for kernel, parts in sums.items()}
+    means = {}
+    for kernel, sigma in sigmas.items():
+        a = _tiles(_placed(x.double(), kernel, centre))
+        b = a if x is y else _tiles(_placed(y.double(), kernel, centre))
+        sums = []
+        for i, (rows, of_rows) in enumerate(a):
+            for j, (others, of_others) in enumerate(b):
+                if x is y and j < i:  # the other half of the square is the same
+                    continue
+                squared = torch.addmm(of_others, rows, others.T, alpha=-2).add_(of_rows[:, None]).clamp_(min=0)
+                value = squared.mul_(-0.5 / sigma**2).expm1_().sum().item()
+                sums.append(2 * value if x is y and j > i else value)
+        means[kernel] = math.fsum(sums) / (len(x) * len(y))
+    return means
+
+
+def _tiles(rows: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Rows, and their squared norms, ``TILE`` at once."""
+    return [(part, part.square().sum(1)) for part in rows.split(TILE)]
 
 
 def _placed(rows: Tensor, kernel: Kernel, centre: Tensor) -> Tensor:

@@ -69,49 +69,71 @@ def pieces(x: Tensor, numbers: int) -> Sequence[Tensor]:
     return parts
 
 
+def in_pieces(x: Tensor, groups: int, centre: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance [G, C] of [G·B, C, H, W] from sums over x − centre: a large mean goes before squaring."""
+    sums, squares = [], []
+    for part in pieces(x, 2**20):
+        centred = part - centre[:, None, None]
+        sums.append(centred.sum((2, 3)))
+        squares.append(centred.square_().sum((2, 3)))
+    count = x.numel() // (groups * x.shape[1])
+    shift = torch.cat(sums).unflatten(0, (groups, -1)).sum(1) / count
+    variance = torch.cat(squares).unflatten(0, (groups, -1)).sum(1) / count - shift.square()
+    return centre + shift, variance.clamp(min=0)
+
+
+def at_once(x: Tensor, groups: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """The same for a GPU, which reads x once, or twice in half precision, and writes nothing of its size.
+
+    In half precision the sums run over x as it is, in ``dtype``; what a large mean costs there, rounding cost before.
+    """
+    grouped, over = x.unflatten(0, (groups, -1)), (1, 3, 4)
+    if x.dtype == dtype:
+        variance, mean = torch.var_mean(grouped, over, correction=0)
+        return mean, variance
+    count = x.numel() // (groups * x.shape[1])
+    with exact(x.device):  # autocast would write x in float32
+        mean = grouped.sum(over, dtype=dtype) / count
+        squares = torch.linalg.vector_norm(grouped, dim=over, dtype=dtype).square() / count
+    return mean, (squares - mean.square()).clamp(min=0)
+
+
 class GroupMoments(torch.autograd.Function):
     """Mean and biased variance of each group and channel, over the group's images and their pixels.
 
     Args:
         x: [G·B, C, H, W]; group after group.
         groups: G.
-        centre: [C], a guess of the mean; sums run over x − centre, so that a large mean cancels before squaring.
+        centre: [C], a guess of the mean, in the precision of the sums.
 
     Returns:
-        mean and variance, each [G, C]. Their gradient takes one pass over ``x``; autograd's own takes four.
+        ``x``, for who takes it next, and mean and variance, each [G, C]. The gradient of all three takes two passes and
+        is in the precision of ``x``; autograd's own takes four, and one more to add what comes of ``x``.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, groups: int, centre: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, x: Tensor, groups: int, centre: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Statistics by group."""
-        sums, squares = [], []
-        for part in pieces(x, 2**20):
-            centred = part - centre[:, None, None]
-            sums.append(centred.sum((2, 3)))
-            squares.append(centred.square_().sum((2, 3)))
-        count = x.numel() // (groups * x.shape[1])
-        shift = torch.cat(sums).unflatten(0, (groups, -1)).sum(1) / count
-        variance = torch.cat(squares).unflatten(0, (groups, -1)).sum(1) / count - shift.square()
-        mean = centre + shift
+        mean, variance = in_pieces(x, groups, centre) if x.device.type == "cpu" else at_once(x, groups, centre.dtype)
         ctx.save_for_backward(x, mean)
-        return mean, variance.clamp(min=0)
+        return x.view_as(x), mean, variance
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_mean: Tensor, grad_variance: Tensor) -> tuple[Tensor, None, None]:
-        """∂/∂x = ∂mean/n + ∂variance · 2 (x − mean)/n."""
+    def backward(ctx: Any, grad: Tensor, grad_mean: Tensor, grad_variance: Tensor) -> tuple[Tensor, None, None]:
+        """∂/∂x + ∂mean/n + ∂variance · 2 (x − mean)/n."""
         x, mean = ctx.saved_tensors
         groups = len(mean)
         count = x.numel() // (groups * x.shape[1])
         slope = 2 * grad_variance / count
         offset = grad_mean / count - slope * mean
         each = len(x) // groups
-        slope, offset = (v.repeat_interleave(each, 0)[:, :, None, None] for v in (slope, offset))
-        return (x * slope).add_(offset), None, None
+        slope, offset = (v.to(x.dtype).repeat_interleave(each, 0)[:, :, None, None] for v in (slope, offset))
+        return torch.addcmul(offset, x, slope).add_(grad), None, None
 
 
-def group_moments(x: Tensor, groups: int, centre: Tensor, tile: int = 0) -> Moments:
-    """Moments of each group, [G, C] and [G, P], in float32 at least.
+def group_moments(x: Tensor, groups: int, centre: Tensor, tile: int = 0) -> tuple[Tensor, Moments]:
+    """``x``, for who takes it next, and its moments of each group, [G, C] and [G, P], in float32 at least.
 
     Args:
         x: [G·B, C, H, W].
@@ -119,16 +141,19 @@ def group_moments(x: Tensor, groups: int, centre: Tensor, tile: int = 0) -> Mome
         centre: [C], a guess of the mean.
         tile: side of the tiles of patch statistics; 0 for none.
     """
-    x = widened(x)
-    mean, variance = GroupMoments.apply(x, groups, centre.to(x.dtype))  # type: ignore[no-untyped-call]
+    centre = centre.to(torch.promote_types(x.dtype, torch.float32))
+    x, mean, variance = GroupMoments.apply(x, groups, centre)  # type: ignore[no-untyped-call]
     if not tile:
-        return Moments(mean, variance)
-    return Moments(mean, variance, *tile_moments(x, groups, centre.to(x.dtype).mean(), tile))
+        return x, Moments(mean, variance)
+    return x, Moments(mean, variance, *tile_moments(widened(x), groups, centre.mean(), tile))
 
 
 @contextmanager
-def on_inputs(net: nn.Module, names: Iterable[str], see: Callable[[str, Tensor], None]) -> Iterator[None]:
-    """Call ``see(name, input)`` whenever a named layer is reached, before anything can change its input in place."""
+def on_inputs(net: nn.Module, names: Iterable[str], see: Callable[[str, Tensor], Tensor | None]) -> Iterator[None]:
+    """Call ``see(name, input)`` whenever a named layer is reached, before anything can change its input in place.
+
+    The layer takes what that returns, if it is a tensor.
+    """
     handles = []
     for name in names:
         handles.append(net.get_submodule(name).register_forward_pre_hook(lambda _, args, name=name: see(name, args[0])))

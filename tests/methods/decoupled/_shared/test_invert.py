@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torchvision.transforms.v2 import functional as tv
 
 from decoct.methods.decoupled._shared.invert import Alignment, FixedNorms, Views, curriculum, frozen, of_labels, view
@@ -424,3 +426,24 @@ def test_without_weights_a_norm_is_fixed_too():
     norm.running_mean += 2
     with FixedNorms():
         torch.testing.assert_close(norm(x), (x - 2) / (1 + 1e-5) ** 0.5)
+
+
+def test_on_a_gpu_maps_in_half_precision_are_never_widened():
+    """On a device without values, which takes what a GPU takes: no map of the net is written in float32."""
+    widths = set()
+
+    class Written(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            made = function(*args, **kwargs or {})
+            widths.update(each.dtype for each in tree_leaves(made) if torch.is_tensor(each) and each.numel() >= 256)
+            return made
+
+    net = nn.Sequential(nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))
+    net = net.to("meta").eval().requires_grad_(False)
+    net[2].bfloat16()
+    x = torch.empty(2, 4, 16, 16, dtype=torch.bfloat16, device="meta", requires_grad=True)
+    alignment = Alignment(net, 2, running(net))
+    with Written(), alignment.watching(), FixedNorms():
+        _, apart = alignment.judge(x)
+        apart.sum().backward()
+    assert widths == {torch.bfloat16} and x.grad.dtype == torch.bfloat16

@@ -147,7 +147,8 @@ class FixedNorms(TorchFunctionMode):
         momentum: float = 0.1,
         eps: float = 1e-5,
     ) -> Tensor:
-        if training or running_mean is None or running_var is None:
+        half = input.device.type != "cpu" and input.dtype != torch.promote_types(input.dtype, torch.float32)
+        if training or running_mean is None or running_var is None or half:  # which addcmul would compute in float32
             return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
         if running_var not in self.maps:
             scale = torch.rsqrt(running_var + eps) * (1 if weight is None else weight)
@@ -232,9 +233,10 @@ class Alignment:
         self.terms.clear()
         return logits, torch.stack(weighted).sum(0)
 
-    def _see(self, name: str, x: Tensor) -> None:
+    def _see(self, name: str, x: Tensor) -> Tensor:
         target, counts = self.targets[name], self.counts.get(name)
-        parts = group_moments(x, self.groups, target.mean, 0 if target.patch_mean is None else self.tile).parts()
+        x, moments = group_moments(x, self.groups, target.mean, 0 if target.patch_mean is None else self.tile)
+        parts = moments.parts()
         if self.decay:
             begun, own = self.averages[f"{name}:{BEGUN}"], None if counts is None else counts[:, None]
             for i, part in enumerate(parts):
@@ -248,6 +250,7 @@ class Alignment:
             of_classes = distance(parts, self.of_labels[name].parts())
             term = (1 - self.share) * term + self.share * of_classes
         self.terms[name] = term if counts is None else term * counts
+        return x
 
 
 def distance(statistics: list[Tensor], targets: list[Tensor]) -> Tensor:
