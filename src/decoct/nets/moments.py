@@ -70,7 +70,7 @@ def pieces(x: Tensor, numbers: int) -> Sequence[Tensor]:
 
 
 def in_pieces(x: Tensor, groups: int, centre: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance [G, C] of [G·B, C, H, W] from sums over x − centre: a large mean goes before squaring."""
+    """Mean and biased variance [G, C] of [G·B, C, H, W] by sums over x − centre: a large mean goes before squaring."""
     sums, squares = [], []
     for part in pieces(x, 2**20):
         centred = part - centre[:, None, None]
