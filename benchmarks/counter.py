@@ -31,7 +31,7 @@ from decoct.methods.decoupled._shared import recovery
 from decoct.methods.decoupled._shared.recovery import Workpiece
 from decoct.methods.generative import mgd3
 from decoct.needs.generator import ImageGenerator
-from decoct.nets import moments
+from decoct.nets import moments, room
 from decoct.nets.diffusion import DiffusionModel
 from decoct.study import cell, execute
 from decoct.study.estimate import probe
@@ -40,7 +40,7 @@ from decoct.study.jobs import Job
 from decoct.study.store.store import KeptOnDisk
 from decoct.study.work import measuring, sets, students
 from decoct.study.workers.executors import Inline
-from decoct.training import images, loop
+from decoct.training import loop
 from decoct.training.evaluate import correct
 from decoct.training.learn import learn
 from roofline import Gpu, Roofline
@@ -176,7 +176,7 @@ def counted(gpu: Gpu, known: Known | None = None) -> Iterator[Roofline]:
         (students, "correct", functools.partial(in_part, roof)),
         (measuring, "logits", of_some(roof, measuring.logits)),
         (measuring, "penultimate_blocks", of_some(roof, measuring.penultimate_blocks)),
-        (images, "free", lambda _: MEMORY * images.SHARE),
+        (room, "free", lambda _: MEMORY),
         (sets, "room", lambda _: MEMORY),
         (loop, "LOOK", LOOK),
         (Condensed, "materialise", without_pixels),

@@ -154,3 +154,13 @@ def test_the_machine_has_what_the_system_says_unless_a_container_may_use_less(tm
     assert room.room("cpu") == total
     room.LIMIT.write_text("4096\n")
     assert room.room("cpu") == 4096
+
+
+def test_what_autograd_holds_is_counted_once_a_storage_on_any_device():
+    for device in ("cpu", "meta"):
+        x, weight = (torch.ones(*shape, device=device, requires_grad=True) for shape in ((5, 4), (4, 3)))
+        with room.Held() as graph:
+            y = x @ weight
+            z = (y.exp() * y.view(-1).view(5, 3)).sum()
+        assert sorted(graph.besides([])) == [4 * 12, 4 * 15, 4 * 15, 4 * 20]  # weight, y, its exponential and x
+        assert sorted(graph.besides([weight, x])) == [4 * 15, 4 * 15] and z.shape == ()

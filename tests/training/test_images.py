@@ -118,7 +118,7 @@ def test_a_part_of_what_is_free_is_for_images(monkeypatch):
     class Memory:
         available = 1000
 
-    monkeypatch.setattr(module.psutil, "virtual_memory", Memory)
+    monkeypatch.setattr(module.memory.psutil, "virtual_memory", Memory)
     assert free(torch.device("cpu")) == 600
 
 

@@ -1,13 +1,14 @@
 """The memory of a device: how much it has, and how work continues when that is not enough."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
 import torch
+from torch import Tensor
 
 from decoct.core.errors import DecoctError, first_line
 
@@ -84,6 +85,37 @@ def told(what: str, device: str, advice: str) -> Iterator[None]:
         raise DecoctError(f"{what}; {has(device)}\n{advice}") from error
 
 
+class Held(torch.autograd.graph.saved_tensors_hooks):
+    """What autograd keeps for the gradient of what is computed in the block, on any device.
+
+    Attributes:
+        sizes: bytes by storage.
+    """
+
+    def __init__(self) -> None:
+        self.sizes: dict[int, int] = {}
+        super().__init__(self._see, lambda x: x)
+
+    def __enter__(self) -> "Held":  # type: ignore[override]
+        """Start to look."""
+        super().__enter__()
+        return self
+
+    def _see(self, x: Tensor) -> Tensor:
+        self.sizes[place(x)] = x.untyped_storage().nbytes()
+        return x
+
+    def besides(self, own: Iterable[Tensor]) -> list[int]:
+        """Bytes of each storage that is none of these tensors'."""
+        out = {place(x) for x in own}
+        return [size for at, size in self.sizes.items() if at not in out]
+
+
+def place(x: Tensor) -> int:
+    """Which storage a tensor is in, while that lives; of one without values its address says nothing."""
+    return int(x.untyped_storage()._cdata)
+
+
 def ran_out(error: BaseException) -> bool:
     """Whether an error says that a device has no memory left."""
     return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in SAID)
@@ -122,6 +154,13 @@ def has(device: str) -> str:
     others = total - free - torch.cuda.memory_reserved(device)
     said += f", this job took {torch.cuda.max_memory_allocated(device) / 2**30:,.1f} at most"
     return said + (f", other processes have {others / 2**30:,.1f}" if others > total / 20 else "")
+
+
+def free(device: torch.device | str) -> int:
+    """Bytes of memory that nobody uses of a device."""
+    if torch.device(device).type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
 
 
 def room(device: str) -> int:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from decoct.data.augment.augment import gather_crops
 from decoct.data.augment.resample import resized_crop
 from decoct.data.send import send
 from decoct.data.whitening import Whitening
-from decoct.nets.room import ran_out
+from decoct.nets import room as memory
 
 COPIED = 2**31  # bytes of images up to which a memory map is read as a whole; larger ones are read batch by batch
 SHARE = 0.6  # of the free memory of a device that images may take; the rest is for nets and activations
@@ -86,7 +85,7 @@ class Images:
                 moved = images.to(where)
                 return cls(moved, centre, spread, where, F.pad(moved, [pad] * 4) if pad else None, whiten)
             except RuntimeError as error:  # another job on the device has taken the room meanwhile
-                if not ran_out(error):
+                if not memory.ran_out(error):
                     raise
         if where.type != "cpu":
             what = f"{images.nbytes / 2**30:.1f} GiB of training images do not fit on {device}"
@@ -135,5 +134,4 @@ class Images:
 
 def free(device: torch.device) -> int:
     """Bytes that images may take on a device."""
-    available = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    return int(SHARE * available)
+    return int(SHARE * memory.free(device))

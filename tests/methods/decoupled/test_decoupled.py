@@ -177,7 +177,7 @@ def test_a_net_without_batch_norm_is_refused_with_those_that_have_it(method, box
 @every_method
 def test_a_resolution_decides_every_field_and_asks_for_nets_that_exist(method, size):
     spec = type(method)().at(size)
-    open_ = ("priors", "first", "pictures", "at_once")
+    open_ = ("priors", "first", "pictures", "at_once", "batch")
     assert all(value is not None for name, value in spec if name not in open_)
     assert spec.at(size) == spec == parse("condenser", spec.config())
     assert spec.needs() and all(isinstance(need, Teacher | LayerStatistics) for need in spec.needs())

@@ -10,7 +10,7 @@ from decoct.core.interfaces import Inputs, Need
 from decoct.data.pixels import Pixels
 from decoct.methods._shared.starts import Block, Crops, median_rows, whole
 from decoct.methods.decoupled._shared.invert import curriculum
-from decoct.methods.decoupled._shared.recovery import Recovery, Workpiece, teachers
+from decoct.methods.decoupled._shared.recovery import BATCH, Recovery, Workpiece, teachers
 
 COMMON = {"lr": 0.25, "r": 0.01, "jitter": 0, "block": 100}
 
@@ -56,7 +56,7 @@ class DELT(Recovery):
 
     def crops(self, inputs: Inputs, pixels: Pixels, c: int, ipc: int) -> Crops | None:
         """Real images of median difficulty."""
-        rows = median_rows(inputs, inputs.teachers[self.ranker], pixels, c, ipc, self.batch)
+        rows = median_rows(inputs, inputs.teachers[self.ranker], pixels, c, ipc, self.batch or BATCH)
         return whole(rows, inputs.data.size)
 
     def low(self, t: Tensor) -> Tensor | None:

@@ -15,6 +15,7 @@ from decoct.core.interfaces import Inputs, Kept
 from decoct.data.pixels import Pixels
 from decoct.methods._shared.presets import Preset
 from decoct.methods._shared.starts import Block, in_order
+from decoct.methods.decoupled._shared import recovery
 from decoct.methods.decoupled._shared.invert import Views
 from decoct.methods.decoupled._shared.recovery import FromPatches, Recovery, Workpiece, same_classes, teachers
 from decoct.needs.teacher import Teacher
@@ -144,6 +145,44 @@ def test_on_other_devices_blocks_of_any_classes_run_together_and_are_those_made_
         torch.set_default_dtype(torch.float32)
     assert len(drawn) == len(runs) + 3 and np.array_equal(made.images, alone.images)
     assert np.array_equal(made.initial, alone.initial)
+
+
+def one_block(spec: Recovery, given: Inputs, blocks: int = 1) -> Workpiece:
+    """So many blocks of one image."""
+    few = [Block((c,), (0,)) for c in range(blocks)]
+    return Workpiece(spec.at(8), given, Pixels.of(given.data, "cpu"), lambda _: None, few, 0, 1)
+
+
+@pytest.mark.parametrize(("images", "runs"), [(4.5, [4, 2]), (100, [6]), (0.1, [1] * 6)])
+def test_where_nobody_says_a_batch_half_of_the_free_memory_does(images, runs, drawn, monkeypatch):
+    given, spec = inputs(2, device="cpu:0"), Plain(block=1)
+    monkeypatch.setattr(recovery.room, "free", lambda device: 2 * images * one_block(spec, given).held())
+    made = spec(given)
+    assert [groups for groups, *_ in drawn] == runs
+    monkeypatch.undo()
+    assert np.abs(made.images - spec(inputs(2)).images.astype(int)).max() <= 1  # batches round otherwise
+
+
+def test_what_an_iteration_holds_grows_with_its_images_and_is_that_of_the_largest_net_in_turn():
+    small, large = (
+        net(),
+        nn.Sequential(nn.Conv2d(1, 40, 3), nn.BatchNorm2d(40), nn.Flatten(), nn.Linear(1440, 3)).eval(),
+    )
+    held = {}
+    for name, judge in {"small": small, "large": large}.items():
+        given = inputs(nets={"teacher": judge})
+        one, two, three = (one_block(Plain(block=1), given, blocks).held() for blocks in (1, 2, 3))
+        assert three - two == pytest.approx(two - one, rel=0.02) and two == pytest.approx(2 * one, rel=0.15)
+        assert one > 4 * judge[0](torch.zeros(1, 1, 8, 8)).numel()  # what goes into the norm at least
+        held[name] = one
+    both = inputs(nets={"small": small, "large": large})
+    assert one_block(Turns(block=1, nets=("small", "large")), both).held() == pytest.approx(held["large"], rel=0.02)
+    assert one_block(Plain(block=1, nets=("small", "large")), both).held() > held["large"] + 0.5 * held["small"]
+
+
+def test_keys_are_those_of_the_batch_that_was_the_default():
+    asked, usual = Plain(batch=100).identity(), Plain().identity()
+    assert asked == usual and usual["fields"]["batch"] == 100 != Plain(batch=50).identity()["fields"]["batch"]
 
 
 def test_blocks_share_a_view_and_the_size_of_a_batch_changes_none(drawn):

@@ -30,11 +30,14 @@ from decoct.methods._shared.presets import WithPresets
 from decoct.methods._shared.starts import Block, Crops, cut, in_order, ranked_crops, side_by_side
 from decoct.methods.decoupled._shared.invert import Alignment, FixedNorms, Views, frozen, view
 from decoct.needs.teacher import Teacher
+from decoct.nets import room
 from decoct.nets.compiled import OrEager, graph
 from decoct.nets.moments import running
 from decoct.nets.precision import Precision, autocast
-from decoct.nets.room import Halving
+from decoct.nets.room import Halving, Held
 from decoct.training.learn import learn
+
+BATCH = 100  # images at once on a CPU
 
 
 class Recovery(WithPresets):
@@ -53,7 +56,8 @@ class Recovery(WithPresets):
         jitter: largest roll in pixels.
         scale: share of the area that a crop keeps.
         block: images that are matched together.
-        batch: images that run at once, in blocks side by side, where blocks are smaller.
+        batch: images that run at once, in blocks side by side, where blocks are smaller; None for what half of the free
+            memory of a GPU holds, and ``BATCH`` on a CPU, where more are not faster.
         precision: of the nets' forward passes while images are recovered; images, statistics, losses and Adam's state
             stay in float32, and so does what ranks the real images that a set starts from: it starts from the same.
     """
@@ -72,7 +76,7 @@ class Recovery(WithPresets):
     jitter: int | None = Field(None, ge=0)
     scale: Scale | None = None
     block: int | None = Field(None, ge=1)
-    batch: int = Field(100, ge=1)
+    batch: int | None = Field(None, ge=1)
     precision: Precision = "float32"
 
     # What a method chooses
@@ -146,7 +150,13 @@ class Recovery(WithPresets):
 
     def apart(self, ipc: int, classes: int) -> int | None:
         """One, where a run holds one image of each class."""
-        return 1 if not self.by_class and self.batch < 2 * classes else None
+        return 1 if not self.by_class and (self.batch or BATCH) < 2 * classes else None
+
+    def identity(self) -> dict[str, Any]:
+        """What enters a key: a batch that nobody asked for as it was before memory chose it."""
+        identity = super().identity()
+        identity["fields"]["batch"] = self.batch or BATCH
+        return identity
 
     def known(self, size: int) -> dict[str, Any]:
         """The preset; up to 8 px its roll is 1 pixel."""
@@ -166,17 +176,11 @@ class Recovery(WithPresets):
         spec, pixels, data = self.at(inputs.data.size), Pixels.of(inputs.data, inputs.device), inputs.data
         ipc, span, classes = inputs.ipc(self.name), inputs.span(self.name), inputs.wanted()
         blocks = [block for block in spec.blocks(classes, ipc) if block.ids[0] in span]
-        apart = inputs.device == "cpu"  # other devices are not to stand half-empty
-        runs = list(
-            side_by_side(blocks, spec.batch, lambda block: (block.classes if apart else (), spec.alike(inputs, block)))
-        )
         images = inputs.kept.array("images", (len(classes), len(span), *data.shape))
         initial = inputs.kept.array("initial", images.shape)
         notes: dict[str, float] = {}
         steps = 0
         crops = cache(lambda c: spec.crops(inputs, pixels, c, ipc))
-        number = {block.name: number for number, run in enumerate(runs) for block in run}
-
         either = OrEager(inputs.compiled, spec.name)
 
         def recovered(together: list[Block]) -> tuple[list[Block], dict[str, NDArray[Any]]]:
@@ -198,6 +202,11 @@ class Recovery(WithPresets):
             for net in inputs.teachers.values():
                 stack.enter_context(frozen(net))
             same_classes(inputs)
+            apart = inputs.device == "cpu"  # other devices are not to stand half-empty
+            at_once = spec.batch or (BATCH if apart else spec.fitting(inputs, pixels, blocks))
+            alike = side_by_side(blocks, at_once, lambda b: (b.classes if apart else (), spec.alike(inputs, b)))
+            runs = list(alike)
+            number = {block.name: number for number, run in enumerate(runs) for block in run}
             for together, done in chain.from_iterable(halving(recovered, run) for run in runs):
                 for block, begun, ended in zip(together, done.pop("initial"), done.pop("images"), strict=True):
                     where = np.searchsorted(classes, block.classes), [i - span.start for i in block.ids]
@@ -212,6 +221,12 @@ class Recovery(WithPresets):
             initial=initial.reshape(-1, *data.shape),
             notes=notes,
         )
+
+    def fitting(self, inputs: Inputs, pixels: Pixels, blocks: Sequence[Block]) -> int:
+        """Images whose graphs fill half of the memory that a device has free; the other half is for their gradients."""
+        few = {self.jury(inputs, block): block for block in blocks}.values()
+        held = (Workpiece(self, inputs, pixels, lambda _: None, [block], 0, 1).held() / len(block) for block in few)
+        return max(1, int(room.free(inputs.device) / 2 / max(held)))
 
 
 class FromPatches(Recovery):
@@ -388,6 +403,25 @@ class Workpiece:
         seen, ce, r = self.judged(images, at, labels, tuple(votes.items()))
         further = {self.spec.penalty: self.spec.extra(self, seen)} if self.spec.penalty else {}
         return {"ce": ce, "bn_loss": r} | further
+
+    def held(self) -> int:
+        """Bytes that autograd keeps at an iteration, the largest map counted twice; the most where nets take turns."""
+        spec, inputs, size = self.spec, self.inputs, self.inputs.data.size
+        images = torch.zeros(*self.labels.shape, *inputs.data.shape, device=inputs.device, requires_grad=True)
+        boxes = torch.tensor([[0, 0, size, size]] * self.groups, device=inputs.device)
+        at = boxes, torch.zeros_like(boxes[:, 0], dtype=torch.bool), torch.zeros_like(boxes[:, :2])
+        nets = [inputs.teachers[net] for net in self.jury]
+        own, most = [x for net in nets for x in chain(net.parameters(), net.buffers())], 0
+        with ExitStack() as stack:
+            for alignment in self.alignments.values():
+                stack.enter_context(alignment.watching())
+            for t in range(len(nets) if spec.in_turn else 1):
+                with Held() as graph:
+                    terms = self.terms(images, at, self.labels.flatten(), t)
+                sizes = graph.besides(own)
+                most = max(most, sum(sizes) + max(sizes))
+                del terms  # or what the graph keeps might be gone, and something else in its place
+        return most
 
     def judge(
         self, images: Tensor, at: tuple[Tensor, ...], labels: Tensor, votes: tuple[tuple[str, float], ...]

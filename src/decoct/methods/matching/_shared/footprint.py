@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from decoct.nets import zoo
+from decoct.nets.room import Held
 
 Shape = tuple[int, int, int]
 
@@ -41,22 +42,13 @@ def held(net: str, shape: Shape, classes: int, twice: bool = False) -> int:
     """
     built = zoo.build(net, shape[0], classes, shape[1], 0).eval()
     parameters = list(built.parameters())
-    own = {p.data_ptr() for p in parameters}
-    saved: dict[int, int] = {}
-
-    def pack(x: Tensor) -> Tensor:
-        storage = x.untyped_storage()
-        if storage.data_ptr() not in own:
-            saved[storage.data_ptr()] = storage.nbytes()
-        return x
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+    own: list[Tensor] = [*parameters]
+    with Held() as graph:
         image = torch.zeros(1, *shape, requires_grad=True)
         loss = F.cross_entropy(built(image), torch.zeros(1, dtype=torch.long))
         if twice:
-            kept = torch.autograd.grad(loss, parameters, create_graph=True)
-            own |= {g.untyped_storage().data_ptr() for g in kept}
-    return sum(size for at, size in saved.items() if at not in own) + max(saved.values())
+            own = [*parameters, *torch.autograd.grad(loss, parameters, create_graph=True)]
+    return sum(graph.besides(own)) + max(graph.besides(parameters))
 
 
 @cache
