@@ -1,5 +1,6 @@
 """The stream of batches: its order, its labels, and that nothing but the seed decides what is drawn."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -12,8 +13,10 @@ from torch import nn
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Machine
 from decoct.core.seeds import seed as derive
+from decoct.nets import compiled
+from decoct.nets.compiled import RanEager
 from decoct.training import batches as module
-from decoct.training.batches import Batches, TrainingSet, by_batch, committee, labelled, order
+from decoct.training.batches import Batches, Committee, TrainingSet, by_batch, order
 from decoct.training.recipe import Recipe, epoch_steps
 from decoct.training.views import Draws, View, render
 
@@ -185,8 +188,30 @@ def test_a_batch_of_one_and_an_unmixed_recipe_mix_nothing(small_set):
 def test_a_committee_s_label_is_the_mean_of_its_logits(linear):
     x = torch.randn(5, 1, 4, 4, generator=torch.Generator().manual_seed(0))
     nets = [linear(seed=s).eval() for s in range(3)]
-    torch.testing.assert_close(committee(nets, x), sum(net(x) for net in nets).detach() / 3)
-    assert not committee(nets, x).requires_grad
+    torch.testing.assert_close(Committee(nets)(x), sum(net(x) for net in nets).detach() / 3)
+    assert not Committee(nets)(x).requires_grad
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_committee_is_compiled_net_by_net_or_goes_on_without(linear, monkeypatch, fails):
+    tried = []
+
+    def backend(graph, inputs):
+        tried.append(graph)
+        if fails:
+            raise RuntimeError("no compiler is here")
+        return graph.forward
+
+    monkeypatch.setattr(compiled, "BACKEND", backend)
+    torch.compiler.reset()
+    nets, x = [linear(seed=s).eval() for s in range(2)], torch.randn(6, 1, 4, 4)
+    ours = Committee(nets, Machine(compiled=True))
+    with pytest.warns(RanEager, match="labelling goes on without torch.compile") if fails else nullcontext():
+        made = [ours.label(x, [4, 2]) for _ in range(3)]
+    assert all(torch.equal(each, Committee(nets)(x)) for each in made)
+    assert len(tried) == (2 if fails else 1)  # nets that are alike share a graph
+    assert torch.equal(ours.label(x, [4, 2], halves=True), Committee(nets).label(x, [4, 2], halves=True))
+    assert len(tried) == (2 if fails else 1)  # what normalises by its batch is left as it is
 
 
 def test_a_teacher_whose_logits_are_not_finite_is_told_of_when_asked(small_set, linear):
@@ -277,9 +302,9 @@ def test_teachers_label_each_half_of_each_batch_by_its_own_statistics_and_learn_
     before = [{name: value.clone() for name, value in net.state_dict().items()} for net in teachers]
     x = torch.randn(sum(sizes), 1, 8, 8, generator=torch.Generator().manual_seed(0))
     halves = [half for part in x.split(sizes) for half in part.chunk(2)]
-    made = labelled(teachers, x, sizes, halves=True)
+    made = Committee(teachers).label(x, sizes, halves=True)
     torch.testing.assert_close(made, by_hand(make, halves))
-    assert (made - labelled(teachers, x, sizes)).abs().max() > 0.1
+    assert (made - Committee(teachers).label(x, sizes)).abs().max() > 0.1
     for net, state in zip(teachers, before, strict=True):
         assert not any(part.training for part in net.modules())
         assert net.state_dict().keys() == state.keys()

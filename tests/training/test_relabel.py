@@ -14,7 +14,7 @@ from torch import nn
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.interfaces import Machine, Task
 from decoct.protocols.single_teacher import SingleTeacher
-from decoct.training.batches import Batches, TrainingSet, committee, order
+from decoct.training.batches import Batches, Committee, TrainingSet, order
 from decoct.training.images import Images
 from decoct.training.loop import train
 from decoct.training.packing import decode
@@ -129,7 +129,7 @@ def test_images_labels_and_views_belong_together(data, teachers, label):
         view = stored.views(step, step + 1, 9)
         x = render(images, view, RECIPE.pad)
         z = stored.logits(step, step + 1, 9, view)
-        torch.testing.assert_close(z, committee(teachers, x), rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(z, Committee(teachers)(x), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("by", ["batch", "class", "epoch"])
@@ -259,7 +259,7 @@ def test_another_seed_keeps_other_batches(data):
 def test_labels_of_images_are_those_of_the_images_as_they_are(data, teachers, label):
     stored = label(per="image")
     x = (data.images.float() / 255 - 0.4) / 0.3
-    expected = committee(teachers, x)
+    expected = Committee(teachers)(x)
     torch.testing.assert_close(torch.from_numpy(decode(stored.arrays, 3)), expected, rtol=1e-3, atol=1e-3)
     assert set(stored.arrays) == {"values"} and stored.nbytes == 20 * 3 * 2
 

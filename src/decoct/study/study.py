@@ -161,7 +161,7 @@ class Study(Part):
         seed: every random draw derives from it and from names.
         threads: that each job computes with on a CPU; keyed, because it changes sums.
         precision: of training: "float32" or "bfloat16" (autocast).
-        compile: run nets that are trained, and nets that images are recovered from, through torch.compile.
+        compile: run nets that are trained, that label, and that images are recovered from, through torch.compile.
         margin: differences smaller than this fraction do not matter; None for the smaller of 1 point and 5 % of
             ``random``'s accuracy in a setting.
         data: name of a source, or ``{name = …, field = value}``.

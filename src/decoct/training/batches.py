@@ -1,6 +1,6 @@
 """The stream of training batches: ordered, augmented, labelled, and the same whatever the device."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -15,6 +15,7 @@ from decoct.core.interfaces import Machine
 from decoct.core.seeds import seed as derive
 from decoct.data.send import send
 from decoct.data.whitening import Whitening
+from decoct.nets import compiled
 from decoct.nets.layout import as_input
 from decoct.nets.precision import autocast
 from decoct.nets.room import Halving
@@ -117,9 +118,8 @@ class Batches(Iterator[Batch]):
         teachers: Sequence[nn.Module] = (),
         labels: SoftLabels | None = None,
     ) -> None:
-        self.recipe, self.seed, self.teachers, self.stored = recipe, seed, teachers, labels
-        self.precision, device = machine.precision, machine.device
-        self.halving = Halving("labelling", device)
+        self.recipe, self.seed, self.stored, device = recipe, seed, labels, machine.device
+        self.committee = Committee(teachers, machine)
         self.images = Images.of(data.images, data.mean, data.std, device, recipe.pad, whitening=data.whitening)
         self.labels = data.labels.to(device)
         self.weights = None if data.weights is None else torch.from_numpy(relative(data.weights.numpy())).to(device)
@@ -173,7 +173,7 @@ class Batches(Iterator[Batch]):
         if soft and self.stored is not None:
             z = send(self.stored.logits(*span, view), x)
         elif soft:
-            z = labelled(self.teachers, x, view.sizes, recipe.halves, self.precision, self.halving)
+            z = self.committee.label(x, view.sizes, recipe.halves)
             self.sound &= z.isfinite().all()
         rows, sizes = send(view.rows, self.labels), view.sizes
         none = (None,) * len(sizes)
@@ -195,30 +195,39 @@ class Batches(Iterator[Batch]):
         return batches
 
 
-def labelled(
-    teachers: Sequence[nn.Module],
-    x: Tensor,
-    sizes: Sequence[int],
-    halves: bool = False,
-    precision: str = "float32",
-    halving: Halving | None = None,
-) -> Tensor:
-    """Logits [M, classes] of a committee on batches of ``sizes``: of all at once, or of each batch in two halves.
+class Committee:
+    """Nets that label by the mean of their logits, on as many images at once as there is memory for.
 
-    At once is as many as there is memory for, as ``halving`` finds out; what normalises by its batch keeps it.
+    Args:
+        nets: in eval mode on the machine's device.
+        machine: whose precision they compute in, through torch.compile where that says so.
     """
-    if not halves:
-        halving = halving or Halving("labelling", x.device)
-        return torch.cat(list(halving(lambda some: committee(teachers, some, precision), x)))
-    with by_batch(teachers):
-        return torch.cat([committee(teachers, half, precision) for part in x.split(sizes) for half in part.chunk(2)])
 
+    def __init__(self, nets: Sequence[nn.Module], machine: Machine = Machine()) -> None:
+        self.nets, self.precision = nets, machine.precision
+        self.forwards = [compiled.forward(net, machine.compiled, "labelling") for net in nets]
+        self.halving = Halving("labelling", machine.device)
 
-@torch.no_grad()
-def committee(teachers: Sequence[nn.Module], x: Tensor, precision: str = "float32") -> Tensor:
-    """Mean logits [B, classes] of nets on normalised images."""
-    with autocast(x.device, precision):
-        return torch.stack([net(as_input(x, net)).float() for net in teachers]).mean(0)
+    def label(self, x: Tensor, sizes: Sequence[int], halves: bool = False) -> Tensor:
+        """Logits [M, classes] of batches of ``sizes``: of all at once, or of each batch in two halves.
+
+        What normalises by its batch keeps it, and is not compiled.
+        """
+        if not halves:
+            return torch.cat(list(self.halving(self, x)))
+        with by_batch(self.nets):
+            parts = [half for part in x.split(sizes) for half in part.chunk(2)]
+            return torch.cat([self._mean(self.nets, part) for part in parts])
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Mean logits [B, classes] on normalised images."""
+        return self._mean(self.forwards, x)
+
+    @torch.no_grad()
+    def _mean(self, forwards: Sequence[Callable[[Tensor], Tensor]], x: Tensor) -> Tensor:
+        with autocast(x.device, self.precision):
+            called = zip(self.nets, forwards, strict=True)
+            return torch.stack([forward(as_input(x, net)).float() for net, forward in called]).mean(0)
 
 
 @contextmanager

@@ -12,8 +12,7 @@ from torch import Generator, Tensor, nn
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.interfaces import Machine
 from decoct.core.seeds import seed as derive
-from decoct.nets.room import Halving
-from decoct.training.batches import AHEAD, UNSOUND, TrainingSet, labelled, order
+from decoct.training.batches import AHEAD, UNSOUND, Committee, TrainingSet, order
 from decoct.training.images import Images
 from decoct.training.packing import Arrays, encode, pack
 from decoct.training.recipe import Recipe, Storing, epoch_steps
@@ -48,12 +47,12 @@ def relabel(
     if recipe.jitter or recipe.lighting or recipe.dsa:
         raise UsageError("labels of views with colour or Siamese augmentation cannot be stored: label online")
     how = data.mean, data.std, machine.device, recipe.pad
-    images = Images.of(data.images, *how, whitening=data.whitening)
+    images, committee = Images.of(data.images, *how, whitening=data.whitening), Committee(teachers, machine)
     if storing.per == "image":
-        logits, arrays = _of_images(images, teachers, machine), Arrays()
+        logits, arrays = _of_images(images, committee, machine), Arrays()
     else:
         steps, keep = kept(data.labels, recipe, storing, len(class_names), seed)
-        logits, views = _of_views(images, teachers, machine, recipe, steps, keep, seed)
+        logits, views = _of_views(images, committee, machine, recipe, steps, keep, seed)
         arrays = pack(views)
     temperature = recipe.temperature if recipe.loss == "kl" else 1.0
     facts = {
@@ -105,19 +104,19 @@ def even(counts: Tensor, wanted: int, names: list[int]) -> list[int]:
     return chosen
 
 
-def _of_images(images: Images, teachers: Sequence[nn.Module], machine: Machine) -> NDArray[np.float32]:
+def _of_images(images: Images, committee: Committee, machine: Machine) -> NDArray[np.float32]:
     """[N, classes] logits of the images as they are."""
-    logits, halving = [], Halving("labelling", machine.device)
+    logits = []
     for rows in torch.arange(len(images)).split(AHEAD):
         x = images.normalise(images.rows(rows))
-        logits.append(_said(teachers, x, [len(rows)], False, machine, halving))
+        logits.append(_said(committee, x, [len(rows)], False))
         machine.progress(int(rows[-1]) + 1, len(images))
     return np.concatenate(logits)
 
 
 def _of_views(
     images: Images,
-    teachers: Sequence[nn.Module],
+    committee: Committee,
     machine: Machine,
     recipe: Recipe,
     steps: int,
@@ -125,7 +124,7 @@ def _of_views(
     seed: int,
 ) -> tuple[NDArray[np.float32], list[View]]:
     """[V, classes] logits of the views that are kept, and these views, one a batch."""
-    wanted, draws, halving = set(keep), Draws(recipe, images.size, seed), Halving("labelling", machine.device)
+    wanted, draws = set(keep), Draws(recipe, images.size, seed)
     rows = islice(order(len(images), recipe.batch, seed, recipe.drop_single), steps)
     ahead, first = max(1, AHEAD // recipe.batch), 0
     logits: list[NDArray[np.float32]] = []
@@ -135,18 +134,16 @@ def _of_views(
         if some:
             view = View.join(some)
             x = render(images, view, recipe.pad)
-            logits.append(_said(teachers, x, view.sizes, recipe.halves, machine, halving))
+            logits.append(_said(committee, x, view.sizes, recipe.halves))
             views += some
             machine.progress(len(views), len(keep))
         first += len(chunk)
     return np.concatenate(logits), views
 
 
-def _said(
-    teachers: Sequence[nn.Module], x: Tensor, sizes: Sequence[int], halves: bool, machine: Machine, halving: Halving
-) -> NDArray[np.float32]:
+def _said(committee: Committee, x: Tensor, sizes: Sequence[int], halves: bool) -> NDArray[np.float32]:
     """[M, classes] logits, on the host."""
-    logits: NDArray[np.float32] = labelled(teachers, x, sizes, halves, machine.precision, halving).cpu().numpy()
+    logits: NDArray[np.float32] = committee.label(x, sizes, halves).cpu().numpy()
     if not np.isfinite(logits).all():
         raise DecoctError(UNSOUND)
     return logits
