@@ -99,53 +99,67 @@ def at_once(x: Tensor, groups: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]
 
 
 class GroupMoments(torch.autograd.Function):
-    """Mean and biased variance of each group and channel, over the group's images and their pixels.
+    """Mean and biased variance of each group and channel, over its images and their pixels, and the norm that follows.
 
     Args:
         x: [G·B, C, H, W]; group after group.
         groups: G.
         centre: [C], a guess of the mean, in the precision of the sums.
+        scale: [C], of a norm with fixed statistics that takes ``x``; None for none.
+        shift: [C], likewise.
 
     Returns:
-        ``x``, for who takes it next, and mean and variance, each [G, C]. The gradient of all three takes two passes and
-        is in the precision of ``x``; autograd's own takes four, and one more to add what comes of ``x``.
+        ``x``, or  scale · x + shift; mean and variance, each [G, C]. The gradient of all three takes two passes and is
+        in the precision of ``x``; autograd's own takes four, and two more to add what comes of the first.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, groups: int, centre: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        ctx: Any, x: Tensor, groups: int, centre: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Statistics by group."""
         mean, variance = in_pieces(x, groups, centre) if x.device.type == "cpu" else at_once(x, groups, centre.dtype)
-        ctx.save_for_backward(x, mean)
-        return x.view_as(x), mean, variance
+        ctx.save_for_backward(x, mean, scale)
+        if scale is None or shift is None:
+            return x.view_as(x), mean, variance
+        return torch.addcmul(shift[:, None, None], x, scale[:, None, None]), mean, variance
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor, grad_mean: Tensor, grad_variance: Tensor) -> tuple[Tensor, None, None]:
-        """∂/∂x + ∂mean/n + ∂variance · 2 (x − mean)/n."""
-        x, mean = ctx.saved_tensors
+    def backward(
+        ctx: Any, grad: Tensor, grad_mean: Tensor, grad_variance: Tensor
+    ) -> tuple[Tensor, None, None, None, None]:
+        """∂ · scale + ∂mean/n + ∂variance · 2 (x − mean)/n."""
+        x, mean, scale = ctx.saved_tensors
         groups = len(mean)
         count = x.numel() // (groups * x.shape[1])
         slope = 2 * grad_variance / count
         offset = grad_mean / count - slope * mean
         each = len(x) // groups
         slope, offset = (v.to(x.dtype).repeat_interleave(each, 0)[:, :, None, None] for v in (slope, offset))
-        return torch.addcmul(offset, x, slope).add_(grad), None, None
+        of_moments = torch.addcmul(offset, x, slope)
+        both = of_moments.add_(grad) if scale is None else of_moments.addcmul_(grad, scale[:, None, None])
+        return both, None, None, None, None
 
 
-def group_moments(x: Tensor, groups: int, centre: Tensor, tile: int = 0) -> tuple[Tensor, Moments]:
-    """``x``, for who takes it next, and its moments of each group, [G, C] and [G, P], in float32 at least.
+def group_moments(
+    x: Tensor, groups: int, centre: Tensor, tile: int = 0, norm: tuple[Tensor, Tensor] | None = None
+) -> tuple[Tensor, Moments]:
+    """``x``, or what a norm makes of it, and its moments of each group, [G, C] and [G, P], in float32 at least.
 
     Args:
         x: [G·B, C, H, W].
         groups: G.
         centre: [C], a guess of the mean.
         tile: side of the tiles of patch statistics; 0 for none.
+        norm: scale and shift, each [C].
     """
     centre = centre.to(torch.promote_types(x.dtype, torch.float32))
-    x, mean, variance = GroupMoments.apply(x, groups, centre)  # type: ignore[no-untyped-call]
+    after, mean, variance = GroupMoments.apply(x, groups, centre, *(norm or ()))  # type: ignore[no-untyped-call]
     if not tile:
-        return x, Moments(mean, variance)
-    return x, Moments(mean, variance, *tile_moments(widened(x), groups, centre.mean(), tile))
+        return after, Moments(mean, variance)
+    x = x if norm else after
+    return after, Moments(mean, variance, *tile_moments(widened(x), groups, centre.mean(), tile))
 
 
 @contextmanager
@@ -230,9 +244,17 @@ def of_each(name: str, x: Tensor, tile: int = 0) -> Iterator[tuple[str, Tensor]]
 
 def channel_sums(x: Tensor) -> tuple[Tensor, Tensor, int]:
     """Σx and Σx² of each image and channel of [B, C, H, W], both [B, C] in float64, and of how many numbers each is."""
-    each = x.to(torch.float64, copy=True)  # squared in place below
-    total = each.sum((2, 3))
-    return total, each.square_().sum((2, 3)), each.shape[2] * each.shape[3]
+    return *both_sums(x, (2, 3)), x.shape[2] * x.shape[3]
+
+
+def both_sums(x: Tensor, over: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Σx and Σx² over some axes, in float64; on a GPU, which adds in it as it reads, no copy is written."""
+    if x.device.type != "cpu":
+        squares = torch.linalg.vector_norm(x, dim=over, dtype=torch.float64).square()
+        return x.sum(over, dtype=torch.float64), squares
+    each = x.to(torch.float64, copy=True)  # squared in place
+    total = each.sum(over)
+    return total, each.square_().sum(over)
 
 
 def _moments(sums: Tensor, within: bool) -> tuple[Tensor, Tensor]:
@@ -288,9 +310,8 @@ def tile_sums(x: Tensor, tile: int) -> tuple[Tensor, Tensor, int]:
         flat = x.double().flatten(2)
         total, squares = flat.sum(1) @ weight, (flat * (flat @ gram)).sum((1, 2))
         return total[:, None], squares[:, None], count
-    each = whole_tiles(x, tile).to(torch.float64, copy=True)
-    total = _over_tiles(each.sum(1), tile)
-    return total, _over_tiles(each.square_().sum(1), tile), count
+    total, squares = both_sums(whole_tiles(x, tile), (1,))
+    return _over_tiles(total, tile), _over_tiles(squares, tile), count
 
 
 def _over_tiles(x: Tensor, tile: int) -> Tensor:

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from decoct.methods.decoupled._shared.invert import Alignment, FixedNorms
+from decoct.nets.moments import Moments, both_sums
 from devices.elsewhere import There, elsewhere
 
 
@@ -168,3 +170,26 @@ def test_outside_of_the_block_nothing_is_done_with_it():
         x = there(3)
     with pytest.raises(RuntimeError, match="outside of the block"):
         x + 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_moments_that_a_gpu_sums_in_its_own_way_and_their_gradient_are_the_cpu_s(dtype):
+    x = (torch.randn(6, 4, 9, 9, generator=torch.Generator().manual_seed(0)) + 0.5).to(dtype)
+    norm = nn.BatchNorm2d(4).eval().requires_grad_(False)
+    norm.running_mean.uniform_(-1, 1), norm.running_var.uniform_(0.5, 2)
+
+    def found(net, x):
+        alignment = Alignment(net, 3, {"": Moments(torch.zeros(4), torch.ones(4))})
+        alignment.targets = {"": Moments(*(part.to(x.device) for part in alignment.targets[""].parts()))}
+        alignment.norms, x = FixedNorms(), x.detach().clone().requires_grad_()
+        with alignment.watching(), alignment.norms:
+            after, apart = alignment.judge(x)
+        (after.float().square().mean() + apart.sum()).backward()
+        sums = both_sums(x.detach().float(), (2, 3))
+        return [each.detach().cpu().double() for each in (after, apart, x.grad, *sums)]
+
+    expected = found(norm, x)
+    with elsewhere():
+        made = found(copy.deepcopy(norm).to("meta"), x.to("meta"))
+    for ours, theirs in zip(made, expected, strict=True):
+        assert (ours - theirs).norm() <= (1e-6 if dtype == torch.float32 else 0.01) * theirs.norm()

@@ -218,7 +218,7 @@ def test_the_docstring_names_every_preset(method):
 
 @pytest.mark.parametrize("method", (*RECOVERIES, SRe2L(iterations=12, precision="bfloat16")), ids=lambda m: m.name)
 def test_an_iteration_is_one_graph_and_gives_the_same_images(method, box, monkeypatch):
-    """With the graph's operations one by one, so that nothing is rounded otherwise."""
+    """With the graph's operations one by one, so that norms alone are rounded otherwise."""
     graphs = []
 
     def eagerly(module, inputs):
@@ -231,6 +231,6 @@ def test_an_iteration_is_one_graph_and_gives_the_same_images(method, box, monkey
     made = method(replace(box.supplied(method, 2), compiled=True))
     kinds = len(graphs)
     assert kinds and np.array_equal(made.images, plain.images)
-    assert made.notes == plain.notes
+    assert made.notes == pytest.approx(plain.notes, rel=1e-6)
     method(replace(box.supplied(method, 2), compiled=True))
     assert len(graphs) == kinds  # the next run needs no graph of its own

@@ -412,6 +412,25 @@ def test_fixed_norms_give_the_logits_and_gradients_of_batch_norm(name):
     torch.testing.assert_close(again, slope)
 
 
+@pytest.mark.parametrize("name", ["convnet2_bn", "resnet10t", "test_efficientnet"])
+def test_a_norm_whose_input_is_matched_is_computed_with_its_moments(name):
+    """The loss and the gradient are those of both apart; norms of timm that activate as well are left to themselves."""
+    net = zoo.build(name, 3, 4, 32, seed=0).double().eval().requires_grad_(False)
+    found = []
+    for together in (False, True):
+        x = normal(4, 3, 32, 32, dtype=torch.float64).requires_grad_()
+        alignment = Alignment(net, 2, running(net))
+        with FixedNorms() as norms, alignment.watching():
+            alignment.norms = norms if together else None
+            logits, apart = alignment.judge(x)
+        assert norms.done is None
+        found.append((logits, apart, *torch.autograd.grad(logits.square().sum() + apart.sum(), x)))
+    torch.testing.assert_close(*found)
+    layers_of = [net.get_submodule(layer) for layer in running(net)]
+    fits = [norms.of(layer, x) is not None for layer in layers_of]
+    assert all(fits) == (name != "test_efficientnet")
+
+
 def test_norms_that_train_or_have_no_statistics_are_left_as_they_are():
     x, norm = torch.randn(4, 3, 5, 5), nn.BatchNorm2d(3)
     expected = F.batch_norm(x, None, None, norm.weight, norm.bias, True)

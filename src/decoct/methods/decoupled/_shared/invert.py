@@ -122,11 +122,15 @@ class FixedNorms(TorchFunctionMode):
 
     The gradient is that of batch norm. PyTorch's own takes up to 17 times as long on a CPU where the gradient lies in
     memory in another order than the input. Scale and shift are kept by running variance: those must not change.
+
+    Attributes:
+        done: a map that is normalised already, which the next batch norm leaves as it is.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.maps: dict[Tensor, tuple[Tensor, Tensor]] = {}
+        self.done: Tensor | None = None
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -147,16 +151,36 @@ class FixedNorms(TorchFunctionMode):
         momentum: float = 0.1,
         eps: float = 1e-5,
     ) -> Tensor:
-        half = input.device.type != "cpu" and input.dtype != torch.promote_types(input.dtype, torch.float32)
-        if training or running_mean is None or running_var is None or half:  # which addcmul would compute in float32
+        if input is self.done:
+            self.done = None
+            return input
+        if training or running_mean is None or running_var is None or in_half(input):
             return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
-        if running_var not in self.maps:
-            scale = torch.rsqrt(running_var + eps) * (1 if weight is None else weight)
-            shift = (0 if bias is None else bias) - running_mean * scale
-            self.maps[running_var] = scale, shift
-        scale, shift = self.maps[running_var]
+        scale, shift = self.map(running_mean, running_var, weight, bias, eps)
         shape = -1, *[1] * (input.ndim - 2)
         return torch.addcmul(shift.view(shape), input, scale.view(shape)).to(input.dtype)
+
+    def map(
+        self, mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+    ) -> tuple[Tensor, Tensor]:
+        """Scale and shift, each [C]."""
+        if variance not in self.maps:
+            scale = torch.rsqrt(variance + eps) * (1 if weight is None else weight)
+            self.maps[variance] = scale, (0 if bias is None else bias) - mean * scale
+        return self.maps[variance]
+
+    def of(self, layer: nn.Module, x: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Scale and shift of a batch norm that does nothing else to ``x``; None for any other layer."""
+        alone = type(layer).forward is nn.modules.batchnorm._BatchNorm.forward
+        mean, variance = getattr(layer, "running_mean", None), getattr(layer, "running_var", None)
+        if not alone or layer.training or mean is None or variance is None or x.dtype != variance.dtype:
+            return None
+        return self.map(mean, variance, layer.weight, layer.bias, layer.eps)  # type: ignore[arg-type]
+
+
+def in_half(x: Tensor) -> bool:
+    """Whether a map on a GPU is in half precision, where PyTorch's own batch norm reads and writes no float32."""
+    return x.device.type != "cpu" and x.dtype != torch.promote_types(x.dtype, torch.float32)
 
 
 class Alignment:
@@ -203,6 +227,7 @@ class Alignment:
     ) -> None:
         self.net, self.groups, self.targets, self.first, self.decay = net, groups, targets, first, decay
         self.tile, self.kept = tile, kept
+        self.norms: FixedNorms | None = None  # around the net, if any
         self.of_labels = {} if by_class is None or labels is None else of_labels(by_class, labels)
         self.share = share if self.of_labels else 0.0
         self.terms: dict[str, Tensor] = {}  # of the layers that were reached
@@ -235,7 +260,11 @@ class Alignment:
 
     def _see(self, name: str, x: Tensor) -> Tensor:
         target, counts = self.targets[name], self.counts.get(name)
-        x, moments = group_moments(x, self.groups, target.mean, 0 if target.patch_mean is None else self.tile)
+        norm = None if self.norms is None else self.norms.of(self.net.get_submodule(name), x)
+        tile = 0 if target.patch_mean is None else self.tile
+        after, moments = group_moments(x, self.groups, target.mean, tile, norm)
+        if self.norms is not None and norm is not None:
+            self.norms.done = after
         parts = moments.parts()
         if self.decay:
             begun, own = self.averages[f"{name}:{BEGUN}"], None if counts is None else counts[:, None]
@@ -250,7 +279,7 @@ class Alignment:
             of_classes = distance(parts, self.of_labels[name].parts())
             term = (1 - self.share) * term + self.share * of_classes
         self.terms[name] = term if counts is None else term * counts
-        return x
+        return after
 
 
 def distance(statistics: list[Tensor], targets: list[Tensor]) -> Tensor:

@@ -287,7 +287,9 @@ class Workpiece:
         penalty = {self.spec.penalty: 1.0} if self.spec.penalty else {}
         self.weights = {"ce": 1.0, "bn_loss": float(self.spec.r or 0)} | penalty  # of the terms of the loss
         self.alignments = {net: self.spec.alignment(self, net) for net in self.jury}
-        self.norms = nullcontext() if self.compiled else FixedNorms()  # what is compiled has norms as cheap by itself
+        self.norms = None if self.compiled else FixedNorms()  # what is compiled has norms as cheap by itself
+        for alignment in self.alignments.values():
+            alignment.norms = self.norms
         self.judged = graph(self.judge) if self.compiled else self.judge
 
     def done(self) -> dict[str, NDArray[Any]]:
@@ -433,7 +435,7 @@ class Workpiece:
         seen = view(images, *at)
         ce, r = seen.new_zeros(self.groups), seen.new_zeros(self.groups)
         for net, weight in votes:
-            with self.norms, autocast(seen.device, self.spec.precision):
+            with self.norms or nullcontext(), autocast(seen.device, self.spec.precision):
                 logits, apart = self.alignments[net].judge(seen)
             r = r + weight * apart
             each = F.cross_entropy(logits.to(seen.dtype), labels, reduction="none")
