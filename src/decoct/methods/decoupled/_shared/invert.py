@@ -156,11 +156,11 @@ class FixedNorms(TorchFunctionMode):
             return input
         if training or running_mean is None or running_var is None or in_half(input):
             return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
-        scale, shift = self.map(running_mean, running_var, weight, bias, eps)
+        scale, shift = self.affine(running_mean, running_var, weight, bias, eps)
         shape = -1, *[1] * (input.ndim - 2)
         return torch.addcmul(shift.view(shape), input, scale.view(shape)).to(input.dtype)
 
-    def map(
+    def affine(
         self, mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
     ) -> tuple[Tensor, Tensor]:
         """Scale and shift, each [C]."""
@@ -175,7 +175,7 @@ class FixedNorms(TorchFunctionMode):
         mean, variance = getattr(layer, "running_mean", None), getattr(layer, "running_var", None)
         if not alone or layer.training or mean is None or variance is None or x.dtype != variance.dtype:
             return None
-        return self.map(mean, variance, layer.weight, layer.bias, layer.eps)  # type: ignore[arg-type]
+        return self.affine(mean, variance, layer.weight, layer.bias, layer.eps)  # type: ignore[arg-type]
 
 
 def in_half(x: Tensor) -> bool:

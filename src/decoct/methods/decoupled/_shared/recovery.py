@@ -223,10 +223,13 @@ class Recovery(WithPresets):
         )
 
     def fitting(self, inputs: Inputs, pixels: Pixels, blocks: Sequence[Block]) -> int:
-        """Images whose graphs fill half of the memory that a device has free; the other half is for their gradients."""
+        """Images whose graphs fill half of the memory that a device has free; the other half is for their gradients.
+
+        It is a power of 2, so that a killed construction finds its runs again though a little less is free.
+        """
         few = {self.jury(inputs, block): block for block in blocks}.values()
         held = (Workpiece(self, inputs, pixels, lambda _: None, [block], 0, 1).held() / len(block) for block in few)
-        return max(1, int(room.free(inputs.device) / 2 / max(held)))
+        return 1 << int(math.log2(max(1, room.free(inputs.device) / 2 / max(held))))
 
 
 class FromPatches(Recovery):
