@@ -154,7 +154,7 @@ class DATM(TrajectoryMatching):
         asked = 1 if self.init == "real" else len(experts)
         outputs = torch.stack([says(expert, rows) for expert in range(asked)])
         right = (outputs.argmax(2) == labels).float()
-        right[:, ~right.any(0)] = 1.0
+        right = torch.where(right.any(0), right, 1.0)
         logits = (outputs * right[..., None]).sum(0) / right.sum(0)[:, None]
         return Synthetic(images, labels, initial, scale, [ipc] * len(inputs.wanted())), logits.requires_grad_()
 

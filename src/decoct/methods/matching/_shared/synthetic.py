@@ -69,8 +69,7 @@ class Synthetic:
             noise = [torch.randn(n, *shape, generator=rng) for n, rng in zip(numbers, rngs, strict=True)]
             images = torch.cat(noise).to(inputs.device)
             initial = scale.truncate(images).cpu().numpy()
-        repeats = torch.tensor(numbers, device=inputs.device)
-        labels = torch.tensor(classes, device=inputs.device).repeat_interleave(repeats)
+        labels = torch.from_numpy(np.repeat(classes, numbers)).to(inputs.device)  # repeating there waits for the device
         return cls(images.requires_grad_(), labels, initial, scale, numbers)
 
     @property
