@@ -302,3 +302,26 @@ def normal_net() -> Callable[..., Any]:
             return ConvNet(channels, classes, size, width=8, depth=2, norm="batch")
 
     return make
+
+
+@pytest.fixture
+def compiler(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], list[Any]]:
+    """Let torch.compile do nothing, or fail: compiler(fails) gives the graphs that it is asked to compile."""
+    import torch
+
+    from decoct.nets import compiled
+
+    def begin(fails: bool) -> list[Any]:
+        tried: list[Any] = []
+
+        def backend(graph: Any, inputs: Any) -> Any:
+            tried.append(graph)
+            if fails:
+                raise RuntimeError("no compiler is here")
+            return graph.forward
+
+        monkeypatch.setattr(compiled, "BACKEND", backend)
+        torch.compiler.reset()
+        return tried
+
+    return begin

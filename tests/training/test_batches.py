@@ -13,7 +13,6 @@ from torch import nn
 from decoct.core.errors import DecoctError
 from decoct.core.interfaces import Machine
 from decoct.core.seeds import seed as derive
-from decoct.nets import compiled
 from decoct.nets.compiled import RanEager
 from decoct.training import batches as module
 from decoct.training.batches import Batches, Committee, TrainingSet, by_batch, order
@@ -193,17 +192,8 @@ def test_a_committee_s_label_is_the_mean_of_its_logits(linear):
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_committee_is_compiled_net_by_net_or_goes_on_without(linear, monkeypatch, fails):
-    tried = []
-
-    def backend(graph, inputs):
-        tried.append(graph)
-        if fails:
-            raise RuntimeError("no compiler is here")
-        return graph.forward
-
-    monkeypatch.setattr(compiled, "BACKEND", backend)
-    torch.compiler.reset()
+def test_a_committee_is_compiled_net_by_net_or_goes_on_without(linear, compiler, fails):
+    tried = compiler(fails)
     nets, x = [linear(seed=s).eval() for s in range(2)], torch.randn(6, 1, 4, 4)
     ours = Committee(nets, Machine(compiled=True))
     with pytest.warns(RanEager, match="labelling goes on without torch.compile") if fails else nullcontext():

@@ -110,7 +110,7 @@ class GroupMoments(torch.autograd.Function):
 
     Returns:
         ``x``, or  scale · x + shift; mean and variance, each [G, C]. The gradient of all three takes two passes and is
-        in the precision of ``x``; autograd's own takes four, and two more to add what comes of the first.
+        in the precision of ``x``; autograd's own takes four, and two more for the norm and for the sum.
     """
 
     @staticmethod
