@@ -4,8 +4,8 @@
 
 Operations are what PyTorch calls in an iteration as it is; kernels are what is left of them in the graph, beside the
 convolutions and products of matrices, which libraries compute in both. On a GPU each is a launch. *Apart* is the
-difference of both gradients of an image over the norm of one, after the first iteration: the median, and how many images
-are above 1e-5, where a ReLU's input near 0 was rounded to the other side.
+difference of both gradients of an image over the norm of one, after the first iteration: the median, and how many
+images are above 1e-5, where a ReLU's input near 0 was rounded to the other side.
 """
 
 import argparse
