@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import torch
 
 from decoct.core.errors import first_line
+from decoct.nets.precision import NATIVE
 
 R = TypeVar("R")
 BACKEND = "inductor"
@@ -23,7 +24,7 @@ def graph(function: Callable[..., R]) -> Callable[..., R]:
     import torch._dynamo.config as limits  # late: it takes a second to import
 
     limits.cache_size_limit = max(limits.cache_size_limit, KINDS)
-    compiled = torch.compile(function, fullgraph=True, dynamic=False, backend=BACKEND)
+    compiled = _compiled(function, fullgraph=True)
 
     @wraps(function)
     def called(*arguments: Any) -> R:
@@ -63,8 +64,16 @@ def forward(net: Callable[..., R], wanted: bool, what: str) -> Callable[..., R]:
     """A net through torch.compile, in as many graphs as it takes; from a call on that cannot be compiled, as it is."""
     if not wanted:
         return net
-    compiled, either = torch.compile(net, dynamic=False, backend=BACKEND), OrEager(True, what)
+    compiled, either = _compiled(net), OrEager(True, what)
     return lambda *given, **named: either(lambda fine: (compiled if fine else net)(*given, **named))
+
+
+def _compiled(function: Callable[..., R], fullgraph: bool = False) -> Callable[..., R]:
+    import torch._inductor.config as inductor
+
+    if not NATIVE and not torch.cuda.is_available():
+        inductor.emulate_precision_casts = True  # else what rounds an operand to bfloat16 would be left out
+    return torch.compile(function, fullgraph=fullgraph, dynamic=False, backend=BACKEND)
 
 
 def failed(error: BaseException) -> bool:
