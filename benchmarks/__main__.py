@@ -27,6 +27,7 @@ NAMES = [
     "graphs",
     "labels",
     "layers",
+    "products",
     "fashion_dc",
     "selection",
     "metrics",

@@ -57,19 +57,25 @@ class Gain(NamedTuple):
 
 
 def gains(name: str, path: Path) -> list[Gain]:
-    """All of one study."""
+    """All of one study.
+
+    Raises:
+        SystemExit: there are rows of a method that the study has not.
+    """
     families, found = contenders(name), defaultdict(dict)
     with path.open(encoding="utf-8", newline="") as rows:
         for row in csv.DictReader(rows):
             place = row["condense_replicate"], row["train_replicate"]
             found[row["budget"], row["method"], row["protocol"]][place] = 100 * float(row["accuracy"])
+    if strange := {method for _, method, _ in found} - families.keys() - {FULL}:
+        raise SystemExit(f"{path} has rows of {', '.join(sorted(strange))}, which examples/{name}.toml has not")
     made = []
     for (budget, method, protocol), own in found.items():
         if method == FULL:
             continue
         if method == REFERENCE and protocol != HARD:
             kind, who, other = "labels", protocol, found.get((budget, REFERENCE, HARD))
-        elif method in families and method != REFERENCE:
+        elif method != REFERENCE and families[method]:
             kind, who, other = families[method], method, found.get((budget, REFERENCE, protocol))
         else:
             continue
@@ -81,16 +87,12 @@ def gains(name: str, path: Path) -> list[Gain]:
 
 
 def contenders(name: str) -> dict[str, str]:
-    """The family of each method of a study by its label, without those that others are held against."""
+    """The family of each method of a study by its label; empty for those that others are held against."""
     study = tomllib.loads((ROOT / "examples" / f"{name}.toml").read_text("utf-8"))
     given = [each if isinstance(each, dict) else {"name": each} for each in study["condensers"]]
     controls = {each["control"] for each in given if "control" in each}
-    families = {}
-    for each in given:
-        label = each.get("label", each["name"])
-        if label not in controls:
-            families[label] = parse("condenser", each["name"]).family
-    return families
+    labels = {each.get("label", each["name"]): each["name"] for each in given}
+    return {label: "" if label in controls else parse("condenser", name).family for label, name in labels.items()}
 
 
 def lines(made: list[Gain]) -> list[list[str]]:

@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
 CARD = "![The card of this study]"
 BUILT_IN = "digits"
-WIDTH = 100  # of what is printed, in characters
+WIDTH, ENDLESS = 100, 10_000  # of what is printed, in characters: a table, and sentences of a line each
 OPENED = r"^<!-- (?P<what>report|accuracy|verdict|metrics|[a-z_]+\.py [^\n]*) -->\n"
 PLACE = re.compile(OPENED + r"(?P<kept>.*?)^<!-- end -->$", re.M | re.S)
 MADE = re.compile(r"^Made by `python benchmarks/results\.py .*\n\n?", re.M)
@@ -110,9 +110,9 @@ def make(name: str, runs: Path) -> None:
     page.write_text(stamped(text, name), "utf-8")
 
 
-def call(*words: str) -> str:
-    """Run Python, in this checkout; gives what it printed."""
-    plain = os.environ | {"COLUMNS": str(WIDTH), "NO_COLOR": "1"}
+def call(*words: str, width: int = WIDTH) -> str:
+    """Run Python, in this checkout; gives what it printed, in lines of so many characters at most."""
+    plain = os.environ | {"COLUMNS": str(width), "NO_COLOR": "1"}
     called = subprocess.run(
         [sys.executable, *words], check=True, cwd=ROOT, env=plain, stdout=subprocess.PIPE, text=True
     )
@@ -138,7 +138,8 @@ def places(text: str) -> str:
 
 
 def filled(place: re.Match[str], runs: Path, studies: Sequence[str]) -> str:
-    """A place with what stands there now; of a report all but its last line, which says where a file is.
+    """A place with what stands there now; of a report all but its last line, which says where a file is, of several
+    studies a point for each sentence.
 
     Raises:
         SystemExit: it is for the table of a study, and the page has none, or several.
@@ -149,8 +150,9 @@ def filled(place: re.Match[str], runs: Path, studies: Sequence[str]) -> str:
     elif what == "report" and studies:
         folders = [str(runs / study) for study in studies]
         out = ("--out", str(runs / "_".join(studies))) if several else ()
-        said = call("-m", "decoct", "report", *folders, *out).partition("\nThe page: ")[0].strip("\n")
-        now = f"```text\n{said}\n```"
+        words = ("-m", "decoct", "report", *folders, *out)
+        said = call(*words, width=ENDLESS if several else WIDTH).partition("\nThe page: ")[0].strip("\n")
+        now = "\n".join(f"- {line}" for line in said.splitlines() if line) if several else f"```text\n{said}\n```"
     elif several or not studies:
         raise SystemExit(f"<!-- {what} --> needs a page of one study")
     else:

@@ -18,7 +18,7 @@ def said(monkeypatch, tmp_path):
     """What was called; each call of decoct or of a benchmark leaves files, and prints."""
     calls = []
 
-    def call(*words):
+    def call(*words, width=0):
         calls.append(words)
         if words[2:3] == ("run",):
             folder = Path(words[words.index("--out") + 1])
@@ -84,6 +84,7 @@ def test_a_report_is_of_all_studies_and_the_built_in_one_has_no_file(said, tmp_p
     assert runs[0][3] == "--out" and all(words[3].endswith(".toml") for words in runs[1:])
     folders = [str(tmp_path / "runs" / name) for name in three.studies]
     assert report[2:-2] == ("report", *folders) and report[-2] == "--out"
+    assert "<!-- report -->\n- one line\n- \\1 of a table\n<!-- end -->" in (tmp_path / "verdict.md").read_text("utf-8")
 
 
 def test_a_table_of_a_study_is_refused_where_there_are_several(said, tmp_path):

@@ -70,7 +70,7 @@ class Builder:
     said: dict[str, dict[str, Any]] = field(default_factory=dict)  # more of a method in run.json, by label
     weighted: tuple[str, ...] = ()  # methods whose images have weights
     extractors: tuple[str, ...] = ("teacher",)
-    shift: Any = None  # (method, metric, extractor) -> what to add to a reading
+    shift: Any = None  # (method, metric, extractor) -> what to add to a reading, None for no reading
     spread: float = SD  # of all readings of a set together
     draws: int = 20  # random sets of each budget
     skew: Any = None  # (method, class) -> what to add to the accuracy of a class alone
@@ -210,7 +210,8 @@ class Builder:
             for metric, value, axis, higher, reference in READINGS:
                 here = None if metric == "recall" and ipc <= 5 else value + (draw if higher else -draw / 10)
                 if here is not None and self.shift:
-                    here += self.shift(method, metric, extractor)
+                    more = self.shift(method, metric, extractor)
+                    here = None if more is None else here + more
                 ends = {"lo": None if here is None else here - 0.05, "hi": None if here is None else here + 0.05}
                 where = {"extractor": extractor, "scope": "per_class", "reference": reference}
                 facts = {"axis": axis, "higher_is_better": higher, "classes": 10, "lead": metric != "recall"}

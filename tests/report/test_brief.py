@@ -80,8 +80,16 @@ def test_what_cannot_be_read_is_named_and_the_rest_speaks(builder):
     builder.twist = lambda method, protocol, student: -0.6 if protocol == "multi_teacher" else 0
     summary, lines = told(builder)
     assert {u.setting.protocol for u in summary.unreadable} == {"multi_teacher"}
-    assert lines[1].endswith("Only erm, single_teacher can be read.")
+    assert lines[1].endswith("Only erm and single_teacher can be read.")
     assert any(line.startswith("NOT READABLE multi_teacher") for line in lines)
+
+
+def test_a_protocol_that_can_be_read_at_one_budget_is_not_left_out(builder):
+    builder.twist = lambda method, protocol, student: -0.4 if protocol == "multi_teacher" else 0
+    builder.budgets = ("ipc=1", "ipc=10", "ipc=50")
+    summary, lines = told(builder)
+    assert {u.setting.budget for u in summary.unreadable} == {"ipc=1"} and not any("Only" in line for line in lines)
+    assert any(line.startswith("NOT READABLE multi_teacher") and "at IPC 1:" in line for line in lines)
 
 
 def test_too_few_sets_say_nothing_but_name_the_highest(builder):

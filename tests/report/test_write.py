@@ -171,3 +171,13 @@ def test_the_best_reading_is_the_lowest_where_lower_is_better(builder):
         best = (max if higher else min)(own.values())
         assert not found or (best in found and {wording.reading(value) for value in found} == {wording.reading(best)})
     assert {True, False} <= seen
+
+
+def test_a_reading_that_no_set_has_has_no_row(builder):
+    builder.shift = lambda method, metric, extractor: None if metric == "coverage" else 0
+    summary = write_report(builder.build())
+    lead = [s for s in summary.found(standing.find) if s.lead]
+    there = {(s.budget, s.name) for s in lead if s.interval.n}
+    assert {s.name.metric for s in lead} - {name.metric for _, name in there} == {"coverage"}
+    rows = write.metrics(summary).rows
+    assert len(rows) == len(there) and not any(set(row[3:-1]) == {wording.NONE} for row in rows)

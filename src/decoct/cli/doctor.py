@@ -78,6 +78,7 @@ def machine() -> Facts:
     from torch.utils._triton import has_triton
 
     from decoct.data.reading.parallel import cores
+    from decoct.nets.precision import NATIVE
     from decoct.study.device import no_cuda
 
     gpus, why = [], ""
@@ -91,6 +92,7 @@ def machine() -> Facts:
         compiler = shutil.which(os.environ.get("CXX") or "g++")
     return {
         "cores": cores(),
+        "bfloat16": NATIVE,
         "memory": psutil.virtual_memory().total,
         "gpus": gpus,
         "mps": torch.backends.mps.is_available(),
@@ -154,7 +156,9 @@ def lines(facts: Facts) -> Iterator[str]:
     yield f"decoct {facts['decoct']}, Python {facts['python']} in {sys.prefix}, {facts['system']}"
     yield "\nmachine"
     if own := facts["machine"]:
-        yield f"  processor  {own['cores']} {'core' if own['cores'] == 1 else 'cores'}, {size(own['memory'])} of memory"
+        cores = f"{own['cores']} {'core' if own['cores'] == 1 else 'cores'}"
+        half = "" if own["bfloat16"] else ", bfloat16 by way of float32"
+        yield f"  processor  {cores}, {size(own['memory'])} of memory{half}"
         for gpu in own["gpus"]:
             yield f"  GPU        {gpu['name']}, {size(gpu['memory'])}{'' if gpu['bfloat16'] else ', no bfloat16'}"
         if own["mps"] or own["no_gpu"]:

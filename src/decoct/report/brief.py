@@ -105,10 +105,11 @@ def _places(summary: "Summary", method: str) -> str:
 
 
 def _only(summary: "Summary") -> str:
-    """Which protocols can be read, where some cannot."""
+    """Which protocols can be read, where some cannot at all."""
     out = {u.setting for u in summary.unreadable}
     protocols = dict.fromkeys(s.protocol for s in summary.settings if s not in out)
-    return f"Only {', '.join(protocols)} can be read." if out and protocols else ""
+    some = protocols.keys() < {s.protocol for s in summary.settings}
+    return f"Only {' and '.join(protocols)} can be read." if some and protocols else ""
 
 
 def _distilled(summary: "Summary") -> list[Verdict]:

@@ -142,6 +142,8 @@ def metrics(summary: Summary) -> Table | None:
             best = _best(means if higher else {m: -mean for m, mean in means.items()}, wording.reading)
             bold |= {(len(rows), first + i) for i, label in enumerate(summary.methods) if label in best}
         cells = [_reading(placed.get((budget, name, label))) for label in summary.methods]
+        if set(cells) == {wording.NONE}:  # such as spreads of one image of each class
+            continue
         last = f"{wording.reading(random.mean)} (n = {random.n})" if random else wording.NONE
         rows.append([f"{name}{ARROWS[higher]}", wording.budget(budget), name.extractor, *cells, last])
     head = ["reading", "budget", "features of", *(_marked(summary, m) for m in summary.methods), "random sets"]

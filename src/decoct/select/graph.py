@@ -54,7 +54,7 @@ def as_graph(near: int | tuple[ArrayLike, ArrayLike], size: int, device: torch.d
 
 
 def near_rows(rows: Rows, size: int, k: int, device: torch.device) -> Graph:
-    """The ``k`` other rows that are nearest to each row: exactly up to 2¹⁴ rows, and most of them beyond.
+    """The ``k`` other rows that are nearest to each row: exactly up to 2¹⁴ rows, and some of them beyond.
 
     Lists hold the rows nearest to one of 4 √N centres, which k-means finds in a sample. A row is compared with those
     of the 16 lists whose centres are nearest to the centre of its own, as in an inverted file (Jégou et al., 2011,

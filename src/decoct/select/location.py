@@ -38,7 +38,7 @@ def facility_location(
     A stochastic search ("lazier than lazy greedy") looks, for each pick, at (N / n) ln(1 / ε) rows that are drawn:
     at most N² d ln(1 / ε) products in all, whatever ``n``; F(S) is at least (1 − 1/e − ε) of the best in expectation.
     A sparse one knows how similar each row is to its nearest rows, and counts a pick as of no use to all others: about
-    8 N √N d products and O(N neighbours) memory, where beyond 2¹⁴ rows the nearest are most of them, not all. Greedy
+    8 N √N d products and O(N neighbours) memory, where beyond 2¹⁴ rows some of the nearest are found, not all. Greedy
     picks on this graph have no bound on F; what share of greedy picks' F they reach is measured in docs/scaling.md.
 
     Args:

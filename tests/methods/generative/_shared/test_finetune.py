@@ -39,10 +39,18 @@ def seeded(make):
         return make()
 
 
-def dit(layers=3):
+def dit(layers=3, head=4, classes=2):
     make = diffusers.DiTTransformer2DModel
-    shape = {"num_attention_heads": 2, "attention_head_dim": 4, "in_channels": 4, "out_channels": 8, "sample_size": 4}
-    return seeded(lambda: make(**shape, num_layers=layers, norm_num_groups=4, patch_size=2, num_embeds_ada_norm=2))
+    shape = {
+        "num_attention_heads": 2,
+        "attention_head_dim": head,
+        "in_channels": 4,
+        "out_channels": 8,
+        "sample_size": 4,
+    }
+    return seeded(
+        lambda: make(**shape, num_layers=layers, norm_num_groups=4, patch_size=2, num_embeds_ada_norm=classes)
+    )
 
 
 def unet():
@@ -97,6 +105,15 @@ def test_exactly_the_named_parameters_move(make, named):
         assert torch.equal(value, was) != named(name), name
     assert all(torch.equal(value, before[key]) for key, value in model.net.state_dict().items())
     assert not any(p.requires_grad for p in after.net.parameters())
+
+
+def test_as_many_numbers_learn_as_in_the_authors_program():
+    net = dit(28, head=16, classes=10)
+    first, *rest = (block.norm1.emb for block in net.transformer_blocks)
+    for embedder in rest:  # a published DiT has one, which the files of diffusers repeat
+        embedder.load_state_dict(first.state_dict())
+    _, learning = diff_fit(model_of(net, (4, 4, 4)))
+    assert sum(value.numel() for value in learning.values()) == 16_672  # counted in theirs, for a DiT of these sizes
 
 
 def test_an_adaptive_norms_linear_layer_is_frozen_and_a_norms_weight_is_not():
