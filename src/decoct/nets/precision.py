@@ -52,6 +52,8 @@ class Widened(TorchFunctionMode):
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call it, and widen what goes into a product."""
         rest = kwargs or {}
+        if function is Tensor.unflatten:  # its body calls super(), which torch.compile cannot follow from here
+            return args[0].unflatten(*args[1:], **rest)
         if function not in SLOW or not torch.is_autocast_enabled("cpu"):
             return function(*args, **rest)
         with torch.autocast("cpu", enabled=False):

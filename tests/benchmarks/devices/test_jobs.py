@@ -16,6 +16,7 @@ METHODS = sorted(names("condenser").keys() - set(SUPPLIED))
 PROTOCOLS = sorted(names("protocol"))
 STORED = [name for name in PROTOCOLS if "labels" in find("protocol", name).model_fields]
 ROUNDED = {"measure": 1e-12, "reference": 1e-12}  # under a mode torch finds singular values with their vectors
+LOSSES = {"facts.json": 1e-6}  # of sets: a GPU's way sums a layer's statistics in another order
 MAY = {  # what may wait more often the more steps there are, and not more often than that
     "needs/dynamics.py:look": "an epoch is recorded: 11 copies a block of images",
     "needs/dynamics.py:forward": "its images go over",
@@ -41,7 +42,11 @@ def tried(trial, **labels):
     for job in jobs:
         trial.expected([job])
         apart, few = trial.on(job, "meta", elsewhere())
-        assert apart and max(apart.values()) <= ROUNDED.get(job.kind, 0), (str(job), apart)
+        may = LOSSES if job.kind == "condense" else {}
+        assert apart and all(x <= may.get(file, ROUNDED.get(job.kind, 0)) for file, x in apart.items()), (
+            str(job),
+            apart,
+        )
         if other := longer(job):
             _, many = trial.make(other, "meta", elsewhere())
             for counted in ("waits", "uploads"):
