@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from functools import wraps
+from inspect import signature
 from typing import Any, TypeVar
 
 import torch
@@ -69,11 +70,18 @@ def forward(net: Callable[..., R], wanted: bool, what: str) -> Callable[..., R]:
 
 
 def _compiled(function: Callable[..., R], fullgraph: bool = False) -> Callable[..., R]:
-    import torch._inductor.config as inductor
+    if not NATIVE and not torch.cuda.is_available() and rounds():
+        import torch._inductor.config as inductor
 
-    if not NATIVE and not torch.cuda.is_available():
-        inductor.emulate_precision_casts = True  # else what rounds an operand to bfloat16 would be left out
+        inductor.emulate_precision_casts = True  # else what rounds an operand to bfloat16 is left out
     return torch.compile(function, fullgraph=fullgraph, dynamic=False, backend=BACKEND)
+
+
+def rounds() -> bool:
+    """Whether this torch can be told to round where a program says so, on a processor; 2.10 cannot."""
+    from torch._inductor.codegen.cpp import CppVecOverrides
+
+    return "use_compute_types" in signature(CppVecOverrides.to_dtype).parameters
 
 
 def failed(error: BaseException) -> bool:
