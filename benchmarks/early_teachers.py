@@ -1,6 +1,6 @@
 """What a teacher's training is worth to its students: random images, labelled by teachers that stopped early.
 
-    python benchmarks/early_teachers.py --out runs/early_teachers
+    python benchmarks/early_teachers.py --net convnet3_bn --out runs/early_teachers
 
 Fashion-MNIST, random sets at one and ten images a class, ``single_teacher``. A teacher ends at the first look at val
 with the accuracy that is asked for, or after all of its ten epochs. Teacher r of every row starts alike and sees the
@@ -42,7 +42,7 @@ class Row(NamedTuple):
     students: dict[str, list[float]]
 
 
-def study(stop: float | None, sets: int) -> Study:
+def study(stop: float | None, net: str, sets: int) -> Study:
     """Random sets under teachers that stop there; a teacher for each set."""
     return Study.from_dict(
         {
@@ -55,25 +55,25 @@ def study(stop: float | None, sets: int) -> Study:
             "ceiling": False,
             "metrics": {"names": []},
             "condensers": ["random"],
-            "protocols": [{"name": "single_teacher", "teacher": NET}],
-            "teachers": [{"net": NET, "stop_at": stop}],
+            "protocols": [{"name": "single_teacher", "teacher": net}],
+            "teachers": [{"net": net, "stop_at": stop}],
         }
     )
 
 
-def made(stop: float | None, sets: int, out: Path, store: Path | None, workers: int) -> Row:
+def made(stop: float | None, net: str, sets: int, out: Path, store: Path | None, workers: int) -> Row:
     """Run what is missing of one row.
 
     Raises:
         SystemExit: a job failed.
     """
     folder = out / f"{stop or 'end'}"
-    if failures := run(study(stop, sets), folder, workers=workers, store=store or out / "store"):
+    if failures := run(study(stop, net, sets), folder, workers=workers, store=store or out / "store"):
         raise SystemExit("\n".join(failures.values()))
     write_report(folder)
     manifest = Manifest.read(folder)
     facts = [read_json(manifest.cell(job) / TEACHER) for job in manifest.finished("teacher")]
-    epoch = epoch_steps(manifest.data["images"]["train"], Teach(net=NET).batch)
+    epoch = epoch_steps(manifest.data["images"]["train"], Teach(net=net).batch)
     students: dict[str, list[float]] = {}
     with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
         for row in sorted(csv.DictReader(file), key=lambda row: int(row["condense_replicate"])):
@@ -105,11 +105,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/early_teachers"))
     parser.add_argument("--store", type=Path, help="folder of the cells, which other studies may share")
+    parser.add_argument("--net", default=NET, help="of the teachers")
     parser.add_argument("--sets", type=int, default=SETS)
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
-    rows = {stop: made(stop, asked.sets, asked.out, asked.store, asked.workers) for stop in STOPS}
-    print(f"n = {asked.sets} sets, a teacher and a student each.\n")
+    rows = {stop: made(stop, asked.net, asked.sets, asked.out, asked.store, asked.workers) for stop in STOPS}
+    print(f"Teachers are {asked.net}; n = {asked.sets} sets, a teacher and a student each.\n")
     print(table([*HEAD, *(cell for ipc in IPCS for cell in (f"IPC {ipc}, %", "− the end"))], cells(rows)))
 
 

@@ -29,6 +29,7 @@ PRODUCTS = {
     "baddbmm": (torch.baddbmm, (2, 5, 3), (2, 5, 7), (2, 7, 3)),
     "einsum": (lambda a, b: torch.einsum("nij,njk->nik", a, b), (2, 5, 7), (2, 7, 3)),
     "einsum of a list": (lambda a, b: torch.einsum("nij,njk->nik", [a, b]), (2, 5, 7), (2, 7, 3)),
+    "attention": (F.scaled_dot_product_attention, (2, 3, 5, 4), (2, 3, 6, 4), (2, 3, 6, 4)),
     "conv1d": (F.conv1d, (2, 4, 9), (6, 4, 3), (6,)),
     "conv2d": (lambda x, w, b: F.conv2d(x, w, b, stride=2, padding=1), (2, 4, 9, 9), (6, 4, 3, 3), (6,)),
     "conv2d in groups": (lambda x, w: F.conv2d(x, w, groups=2, padding="same"), (2, 4, 9, 9), (6, 2, 3, 3)),

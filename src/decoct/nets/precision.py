@@ -12,11 +12,11 @@ from torch.overrides import TorchFunctionMode
 
 Precision = Literal["float32", "bfloat16"]
 
-# What autocast computes in bfloat16 and torch, without instructions for it, number by number. Attention has a fast way.
+# What autocast computes in bfloat16 and torch, without instructions for it, number by number.
 CONVOLUTIONS = {F.conv1d, F.conv2d, F.conv3d, F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d}
 PRODUCTS = {F.linear, torch.matmul, torch.mm, torch.bmm, torch.addmm, torch.baddbmm, torch.einsum}
 METHODS = {Tensor.matmul, Tensor.__matmul__, Tensor.__rmatmul__, Tensor.mm, Tensor.bmm, Tensor.addmm, Tensor.baddbmm}
-SLOW = CONVOLUTIONS | PRODUCTS | METHODS
+SLOW = CONVOLUTIONS | PRODUCTS | METHODS | {F.scaled_dot_product_attention}
 NATIVE = torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # this processor
 
 
