@@ -64,6 +64,7 @@ def constructed(method: str, seeds: Iterable[int], minutes: int = 20, words: str
 PAGES = {
     **{name: one(name) for name in ("authors_iterations", "beyond_accuracy", "clipart", "coresets", "decoupled")},
     "cleaning": Page(),
+    "early_teachers": Page(),
     "fashion_mnist": one("fashion_mnist"),
     "generative": one(
         "generative",
