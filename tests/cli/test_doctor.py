@@ -95,6 +95,13 @@ def test_gpus_and_a_driver_without_them(store, monkeypatch, tmp_path):
     assert found["no_gpu"] == "" and not list(doctor.problems(facts))
 
 
+@pytest.mark.parametrize("fast", [False, True])
+def test_a_processor_says_how_it_computes_in_bfloat16(decoct, store, monkeypatch, fast):
+    monkeypatch.setattr("decoct.nets.precision.NATIVE", fast)
+    assert json.loads(decoct("doctor", "--json").out)["machine"]["bfloat16"] is fast
+    assert ("bfloat16 by way of float32" in decoct("doctor").out) is not fast
+
+
 def test_a_store_that_cannot_be_written(decoct, store, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("DECOCT_STORE", str(tmp_path / "file" / "store"))
