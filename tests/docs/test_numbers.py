@@ -26,7 +26,7 @@ PAGES = {  # how many numbers of each are found in the rows, at least
     "generative": 17,
     "authors_iterations": 34,
 }
-SAID = {"full data": FULL, "plain sampling": "plain", "MGD³": "mgd3"}  # names of methods on pages
+SAID = {"full data": FULL, "plain sampling": "plain", "MGD³": "mgd3", "D4M": "d4m_class"}  # names of methods on pages
 README = {
     "100 random images": "random",
     "100 by herding (coreset)": "herding",

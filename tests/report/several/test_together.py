@@ -36,21 +36,21 @@ def printed(found):
     return console.file.getvalue()
 
 
-def test_each_data_set_then_all(board):
+def test_all_data_sets_then_each(board):
     found = board(one={"truth": BELOW}, two={"truth": BELOW}, three={"truth": BELOW})
     own = found.together
     assert [c.answer for c in own.each.values()] == ["none"] * 3 and own.over.answer == "none"
-    last = (
+    first = (
         "On all three data sets, no distilled set beats the best coreset by more than 1 point: this is shown in "
         "all 12 comparisons (method × setting), and in 12 the set is worse. This holds for these two distillation "
         "methods (rded, sre2l) and these three coresets (random, herding, k_center)"
     )
-    assert own.last() == last and own.dependent == ()
+    assert own.first() == first and own.dependent == ()
     page, text = render(found), printed(found)
-    assert last in page and f"{last}." in text
+    assert first in page and f"{first}." in text
     for said in own.sentences():
         assert f"{said}." in page and f"{said}." in text
-    assert text.index("On one, no distilled set") < text.index("On two, no") < text.index(last)
+    assert text.index(first) < text.index("On one, no distilled set") < text.index("On two, no")
     assert not re.search(r"4 not better \(\d+ worse\)", page) and "2 not better (2 worse)" in page
     told = json.loads(json.dumps(found.to_json("x"), allow_nan=False))["verdicts"]
     assert told["over_all"]["answer"] == "none" and len(told["each"]) == 3

@@ -110,7 +110,7 @@ def _together(board: Board, view: View) -> Markup:
     card = tag(
         "div",
         tag("p", "Is distilling worth it, over all data sets?", class_="eyebrow"),
-        tag("p", f"{own.last()}.", class_="because"),
+        tag("p", f"{own.first()}.", class_="because"),
         *(tag("p", f"{line}.", class_="caution") for line in own.dependent),
         bullets(own.sentences()),
         class_="card",

@@ -23,13 +23,13 @@ def shown(text: object, style: str = "") -> Text:
 
 
 def board(leaders: Board, everything: bool = False) -> RenderableType:
-    """The verdicts, for each data set and over all; with ``everything``, accuracies and ranks behind them."""
+    """The verdicts, over all and for each data set; with ``everything``, accuracies and ranks behind them."""
     parts: list[RenderableType] = []
     if not leaders.panels:
         parts.append(Text("No student has been trained yet."))
+    parts.append(shown(f"{leaders.together.first()}.", "bold"))
     parts += [shown(f"{line}.") for line in leaders.together.sentences()]
     parts += [shown(f"{line}.", "yellow") for line in leaders.together.dependent]
-    parts.append(shown(f"{leaders.together.last()}.", "bold"))
     unfinished = [e for e in leaders.entries if e.trained < e.planned]
     parts += [
         shown(f"{e.run.name}: {e.planned - e.trained} of {e.planned} students missing", "yellow") for e in unfinished

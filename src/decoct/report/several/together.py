@@ -46,7 +46,7 @@ class Together:
             lines += [f"On {data}, {said}" for said in (random_sentence(self.random[data]),) if said]
         return [*lines, *(c.sentence() for c in self.consistent)]
 
-    def last(self) -> str:
+    def first(self) -> str:
         """The conclusion over all data sets, and the methods that it covers."""
         return f"{self.over.text}. This holds for {self.ours}" if self.ours else self.over.text
 
