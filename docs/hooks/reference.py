@@ -2,14 +2,15 @@
 
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 import typer
 from docstrings import cell, example, inline, markdown, own, table
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from specs import function_text
+from specs import function_text, meanings
 from values import default, type_of
 
 import decoct
@@ -20,7 +21,7 @@ from decoct.core import needs
 from decoct.core.condensed import Condensed
 from decoct.core.errors import DecoctError, UsageError
 from decoct.core.record import Scores
-from decoct.core.spec import find, names
+from decoct.core.spec import Spec, find, names
 from decoct.data.dataset import Dataset, Split
 from decoct.data.external.stored import SetFormat
 from decoct.data.source import Source
@@ -30,7 +31,10 @@ from decoct.needs.teacher import Teach
 from decoct.study.study import Study
 from decoct.training.recipe import Recipe, Storing
 
-FUNCTIONS = ("load_data", "condense", "load_set", "train", "relabel", "measure", "teach", "teach_generator")
+FUNCTIONS = (
+    *("shrink", "load_data", "condense", "load_set", "train"),
+    *("relabel", "measure", "teach", "teach_generator"),
+)
 OPTIONS = (Compute, SetFormat, Storing, Teach, Extract, TeachGenerator, Scores)
 EXTENSIONS = (
     *(kinds.Condenser, kinds.Inputs, kinds.Draft, kinds.TrainProtocol, kinds.Task, Recipe),
@@ -93,14 +97,23 @@ def commands() -> str:
         "# Command line",
         "Errors take one to three lines and say what to do. Exit codes are 2 for usage, 1 for other failures, 130 for "
         "Ctrl-C. `--json` prints JSON alone on stdout, with accuracies as fractions; `--debug` shows the traceback of "
-        "an error; `decoct COMMAND --help` says what this page says.",
+        "an error; `decoct COMMAND --help` says the same.",
     ]
     for name, command in group.commands.items():
         arguments = [p for p in command.params if p.param_type_name == "argument"]
         usage = " ".join(["decoct", name, *(word for p in arguments for word in _words(p)), "[OPTIONS]"])
-        rows = [(", ".join(f"`{word}`" for word in _words(p)), cell(p.help or "")) for p in command.params]
+        rows = [(", ".join(f"`{word}`" for word in _words(p)), _help(p)) for p in command.params]
         parts += [f"## decoct {name}", inline(command.help or ""), f"```text\n{usage}\n```", table(("", "means"), rows)]
     return _joined(*parts)
+
+
+def _help(parameter: Any) -> str:
+    """What it means, with its default where that is a value."""
+    said, value = cell(parameter.help or ""), parameter.default
+    if parameter.required:
+        return f"{said} Required."
+    plain = value not in (None, (), []) and not isinstance(value, bool) and not callable(value)
+    return f"{said} Default: {cell(str(value))}." if plain else said
 
 
 def _words(parameter: Any) -> Iterable[str]:
@@ -126,11 +139,15 @@ def _class(cls: type[Any]) -> str:
         inline(said.summary),
         markdown(said.body),
         _attributes(cls, said.items.get("Attributes", {})),
+        _listed("Properties", {name: own(each).summary for name, each in _properties(cls)}),
+        _listed("Raises", said.items.get("Raises", {})),
         example(said),
     ]
     for name, member in vars(cls).items():
         plain = getattr(member, "__func__", member)
         if (name.startswith("_") and name != "__call__") or not inspect.isfunction(plain) or not plain.__doc__:
+            continue
+        if name in getattr(cls, "__dataclass_fields__", {}):  # the default of a field
             continue
         owner = cls.__name__ if isinstance(member, (classmethod, staticmethod)) else cls.__name__.lower()
         head = owner if name == "__call__" else f"{owner}.{name}"
@@ -138,9 +155,20 @@ def _class(cls: type[Any]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def _properties(cls: type[Any]) -> Iterable[tuple[str, Any]]:
+    made = ((name, each) for name, each in vars(cls).items() if isinstance(each, property | cached_property))
+    return ((name, each) for name, each in made if not name.startswith("_") and each.__doc__)
+
+
+def _listed(title: str, items: Mapping[str, str]) -> str:
+    lines = "\n".join(f"- `{key}`: {inline(text)}" for key, text in items.items())
+    return f"**{title}**\n\n{lines}" if items else ""
+
+
 def _attributes(cls: type[Any], told: dict[str, str]) -> str:
     fields: dict[str, FieldInfo] = cls.model_fields if issubclass(cls, BaseModel) else {}
     if fields:
+        told = meanings(cls) if issubclass(cls, Spec) else told
         rows = [(f"`{key}`", type_of(info), default(info), cell(told.get(key, ""))) for key, info in fields.items()]
         return table(("field", "type", "default", "meaning"), rows)
     return "\n".join(f"- `{key}`: {inline(text)}" for key, text in told.items())

@@ -33,7 +33,7 @@ NEEDS = {
     "Dynamics": "traces of trainings",
     "OutOfSample": "probabilities of the train images by nets that did not see them",
     "Trajectories": "weights of trainings after each epoch",
-    "ImageGenerator": "a class-conditional diffusion model",
+    "ImageGenerator": "a diffusion model",
 }
 LOOKS = {"features": "features of each extractor", "logits": "logits of the held-out net", "cost": "what a set took"}
 SIZES = (28, 224)  # resolutions that defaults and needs are shown for
@@ -74,13 +74,19 @@ def method(cls: type[Condenser]) -> str:
     words = ["decoct condense", cls.name, "--data digits", "--ipc 10"]
     line = " ".join([*words, *quick])
     line = line if len(line) <= WIDTH else " ".join(words) + " \\\n    " + " ".join(quick)
-    cut = "cut down to be quick; leave out `--set` for the method as it is" if quick else ""
+    cut = "Cut down to be quick; leave out `--set` for the method as it is." if quick else ""
+    if family(cls) == "generative":
+        cut += " It needs `pip install 'decoct[diffusion]'`, and " + (
+            "`hf download stable-diffusion-v1-5/stable-diffusion-v1-5` comes first."
+            if cls().text
+            else "the first call trains a generator, which takes minutes."
+        )
     parts = [
         f"# {called}\n\n{inline(says)}",
         table(("", ""), facts.items()),
         "## What it does\n\n" + _story(cls),
         f"## Try it\n\n```sh\n{line}\n```",
-        cut and cut[0].upper() + cut[1:] + ".",
+        cut,
         f'In Python `decoct.condense("{cls.name}", "digits", ipc=10)`; in a study `condensers = ["random", '
         f'{{name = "{cls.name}"}}]`.',
         "## Hyper-parameters\n\n" + fields(cls),
@@ -140,13 +146,13 @@ def metric(cls: type[Metric]) -> str:
         )
         for name in cls.higher_is_better
     ]
-    found = own(function)
+    found, where = own(function), "decoct.functional." if cls.needs != "cost" else f"{cls.__module__}."
     parts = [
         f"# {called}\n\n{inline(says)}",
         table(("", ""), facts.items()),
         "## What it measures\n\n" + _story(cls),
         "## Values\n\n" + table(("value", "reads", "range", "leads the report"), rows),
-        "## Formula\n\n" + function_text(cls.name, function, found, "decoct.functional."),
+        "## Formula\n\n" + function_text(cls.name, function, found, where),
         "## Try it\n\nOn a set that is there, such as that of `decoct condense herding --ipc 10 --out herding10`:",
         f"```sh\ndecoct measure herding10 --data digits --metric {cls.name}\n```",
         "## Options\n\n" + fields(cls, found.items.get("Args", {})),

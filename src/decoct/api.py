@@ -56,7 +56,7 @@ class Compute:
     """Where and how to compute; threads, precision and plug-ins are part of what is stored.
 
     Attributes:
-        device: such as "cpu", "cuda" or "cuda:1"; "auto" for what there is.
+        device: "cpu" unless said; "cuda", "cuda:1", "mps"; "auto" for what there is.
         threads: of each job, on a CPU.
         precision: of training, "float32" or "bfloat16".
         store: folder or URL of the cells; None for ``$DECOCT_STORE`` or the user's cache.
@@ -226,7 +226,8 @@ def train(
         protocol: name or table.
         student: a word of ``decoct.nets.student``, such as "resnet18", "timm:vit_tiny_patch16_224" or
             "my_package.model:make"; or a module, copied for each seed; or a function that makes one. The default is the
-            ConvNet that fits the images, resnet18 above 128 px. Only students by name are kept in the store.
+            ConvNet of 128 filters that fits the images (a study's has 32), resnet18 above 128 px. Only students by name
+            are kept in the store.
         seeds: one student each.
         compute: where and how.
         teachers: nets that are not trained as usual.
@@ -335,7 +336,7 @@ def relabel(
 
     Example:
         >>> from decoct.needs.teacher import Teach
-        >>> quick = {"convnet2_bn": Teach(net="convnet2_bn", epochs=1)}  # without it: trained until it is good
+        >>> quick = {"convnet2_bn": Teach(net="convnet2_bn", epochs=1)}  # without it: 30 epochs
         >>> labels = decoct.relabel(decoct.condense("random", "digits", ipc=1), "digits", steps=2, teachers=quick)
         >>> labels.classes
         10
@@ -386,8 +387,9 @@ def measure(
         Rows with ``metric, value, scope, reference, extractor, axis, higher_is_better``; ``lo, hi``, a 95 % interval
         over the images of the set and of val; ``classes`` that a mean was taken over; ``random, random_lo, random_hi``,
         mean and 95 % prediction interval of random sets of the same size, and ``z``, how many of their standard
-        deviations the value is above them. Undefined values are None, and so is the cost of a set that came without it;
-        cost has no extractor ("–").
+        deviations the value is above them, with ``random_sd`` and ``random_n``; ``lead``, whether it stands for its
+        metric in a report. Undefined values are None, and so is the cost of a set that came without it; cost has no
+        extractor ("–").
 
     Raises:
         UsageError: unknown metric or extractor.

@@ -20,7 +20,7 @@ from decoct.core.errors import first_line
 EXTRAS = {  # what each is for; CONTRIBUTING has those of developers
     "offline": "an extractor that needs no download, timm:tf_efficientnet_lite0",
     "hub": "data sets of the hub, hub:NAME",
-    "diffusion": "others' diffusion models, such as DiT and Stable Diffusion",
+    "diffusion": "generative methods, decoct teach --generator",
     "ray": "clusters, --on ray",
     "remote": "stores at s3://",
     "mlflow": "decoct export RUN --to mlflow",

@@ -28,7 +28,9 @@ def plan(
         list[Path] | None,
         typer.Option("--from", exists=True, metavar="DIR", help="A run whose measured times are used; repeatable."),
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, max=THREADS, help="Jobs at once; default: the cores.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=THREADS, help="Jobs at once; default: the cores, or the GPUs.")
+    ] = None,
     device: Device = "auto",
     seed: Seed = None,
     probe: Annotated[

@@ -27,7 +27,9 @@ def shrink(
     images: Annotated[int | None, Option(min=1, help="Or the best set of so many images.")] = None,
     fraction: Annotated[float | None, Option(help="Or of such a share, such as 0.2.")] = None,
     worst: Annotated[float | None, Option(metavar="X", help="No class may lose more than X points.")] = None,
-    minutes: Annotated[float | None, Option(help="Plan for so many minutes; what is open then is said.")] = None,
+    minutes: Annotated[
+        float | None, Option(help="Plan for so many minutes; default: 10. What is open then is said.")
+    ] = None,
     student: Annotated[
         str | None,
         Option(help="What you train: a net's name, timm:NAME, or package.module:make; default: one that fits."),

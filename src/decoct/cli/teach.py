@@ -15,7 +15,8 @@ from decoct.core.errors import UsageError
 
 def teach(
     nets: Annotated[
-        list[str] | None, Argument(metavar="NET", help="Nets, such as convnet3_bn, resnet18 or any of timm's.")
+        list[str] | None,
+        Argument(metavar="[NET…]", help="Nets, such as convnet3_bn, resnet18 or any of timm's; default: the usual."),
     ] = None,
     data: Data = "digits",
     checkpoint: Annotated[Path | None, Option("--from", help="Load weights instead of training.")] = None,

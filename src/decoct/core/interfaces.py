@@ -181,6 +181,7 @@ class Draft:
         initial: [n, C, H, W] uint8, what an optimised set started from, for the report; or None.
         mosaic: tiles per side that each image is made of; 1 for whole images.
         rate: learning rate that was learnt with the images; or None.
+        notes: facts of the construction by name, such as the final loss.
     """
 
     indices: NDArray[np.int64] | None = None
@@ -192,7 +193,7 @@ class Draft:
     initial: NDArray[np.uint8] | None = None
     mosaic: int = 1
     rate: float | None = None
-    notes: Mapping[str, float] = field(default_factory=dict)  # facts of the construction, such as the final loss
+    notes: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def selected(cls, indices: Any, weights: NDArray[np.float32] | None = None) -> "Draft":

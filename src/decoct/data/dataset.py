@@ -77,6 +77,9 @@ class Dataset:
         name: what it is called.
         class_names: in label order.
         digest: of the content: pixels, labels, files, class names, name, ``flip`` and whether there is a ``whitening``.
+        train: the split that students and methods see.
+        val: held out of train.
+        test: on which a student is evaluated once.
         mean: per channel, of the train split, on the scale 0 to 1.
         std: likewise; never 0.
         flip: whether training may mirror the images.
@@ -131,7 +134,7 @@ def load_data(
 
     Args:
         name: such as "digits" or "folder:PATH"; or ``{"name": …, field: value}``; or a source.
-        root: folder of the cache; by default ``data`` in ``default_store()``.
+        root: folder of the cache; by default ``data`` in ``$DECOCT_STORE``, or in the user's cache.
         plugins: files that may define further sources.
         progress: called with (images read, images in all).
         workers: processes that decode, for sources that can use them; None for one per core.

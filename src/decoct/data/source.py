@@ -111,8 +111,8 @@ class Source(Spec):
 
     kind: ClassVar[str] = "source"
     unkeyed: ClassVar[frozenset[str]] = frozenset()
-    val_fraction: float = Field(default=0.1, gt=0, lt=1)
-    split_seed: int = Field(0, ge=-SEED, le=SEED)
+    val_fraction: float = Field(default=0.1, gt=0, lt=1)  # of train, held out as val, unless the source brings one
+    split_seed: int = Field(0, ge=-SEED, le=SEED)  # of the draws of val and of a missing test split
     flip: bool | None = None  # may training mirror the images? None: in colour yes, in grey (digits, letters) no
     zca: bool = False  # students, experts and matching methods see whitened images; up to 64 px
 
@@ -147,7 +147,7 @@ class LargeSource(Source):
     What its stages leave in their folder is kept when they are killed, and the next try continues there.
     """
 
-    skip_corrupt: bool = False
+    skip_corrupt: bool = False  # leave out pictures that do not decode, and list them
 
     @abstractmethod
     def glance(self) -> Any:

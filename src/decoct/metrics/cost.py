@@ -20,7 +20,8 @@ def cost(taken: Mapping[str, float | None], classes: int) -> dict[str, float]:
     other set shared them. What the user supplied, such as pretrained weights, is in none of them.
 
     Args:
-        taken: ``TAKEN`` by name; None, or left out, where unknown.
+        taken: total_seconds, cpu_seconds, device_seconds, energy, peak_memory, steps, image_bytes and label_bytes, by
+            name; None, or left out, where unknown.
         classes: of the data, whether or not the set has images of all.
 
     Returns:

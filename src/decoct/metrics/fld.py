@@ -35,7 +35,9 @@ def fld(
 ) -> dict[str, float]:
     """FLD = 100 · (NLL(set) − NLL(half of ``real``)), in nats a dimension: how much less likely held-out images are.
 
-    NLL(set) = −1/(Td) Σ_t log (1/M) Σ_j N(z_t | y_j, s_j I), with the variances s that make the real images likely:
+    NLL(set) = −1/(Td) Σ_t log (1/M) Σ_j N(z_t | y_j, s_j I)
+
+    The variances s make the real images likely:
 
     s = argmin −1/(Nd) Σ_i log [(1/M) Σ_j N(x_i | y_j, s_j I) + N(.9 (x_i − x̄) | 0, s_0 I)]
 

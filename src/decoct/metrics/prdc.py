@@ -33,7 +33,7 @@ def prdc(
 
     A small set has large balls, so recall rises as M falls; coverage is bounded by M. Compare sets of equal N, M and k.
     At others, coverage_ratio says on which side of random images each set lies, and not how far: it ends at 1/expected,
-    which is 12 for 10 images beside 600 and 1 for 600. A few images about the centre of the data cover much: coverage
+    which is 12.5 for 10 images beside 600 and 1 for 600. A few images about the centre of the data cover much: coverage
     alone does not say that a set represents the data.
 
     Args:

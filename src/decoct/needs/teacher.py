@@ -170,6 +170,9 @@ class Teach(Spec):
     Attributes:
         net: a name that the zoo knows.
         epochs: None for 30 below 28 px and 10 from there.
+        lr: at the start.
+        weight_decay: on weights of two or more dimensions.
+        batch: images per step.
         stop_at: accuracy on val, a fraction, at which the training ends; it is an error if that is never reached.
         check_every: steps between two looks at val; None for a tenth of an epoch, but at least 10.
         checkpoint: a safetensors or ``weights_only`` file to load instead of training.

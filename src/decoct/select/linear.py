@@ -141,10 +141,13 @@ def _norm(point: Tensor) -> float:
 def graph_cut(features: ArrayLike | Tensor, n: int, lam: float = 1.0) -> Tensor:
     """Pick ``n`` rows that are similar to all rows and unlike each other, greedily.
 
-    Pick t maximises  F(S ∪ i)  over rows not yet picked. In  F(S) = λ Σ_{v, s ∈ V×S} s_vs − Σ_{s, s' ∈ S×S} s_ss'  is
-    s one plus the cosine of the angle between rows, 1 for a row of zeros; the lowest index wins a tie. Since
-    s is linear in unit rows u, the gain is  u_i · (λ Σ_V u − 2 Σ_S u) − u_i · u_i  and a constant: at most one product
-    of features and one vector per pick; O(N) memory.
+    Pick t maximises  F(S ∪ i)  over rows not yet picked; the lowest index wins a tie.
+
+    F(S) = λ Σ_{v, s ∈ V×S} s_vs − Σ_{s, s' ∈ S×S} s_ss'
+
+    The similarity s is one plus the cosine of the angle between rows, 1 for a row of zeros. Since it is linear in unit
+    rows u, the gain is  u_i · (λ Σ_V u − 2 Σ_S u) − u_i · u_i  and a constant: at most one product of features and one
+    vector per pick; O(N) memory.
 
     Args:
         features: [N, d], finite; numpy, memory map or tensor, on any device. Half precision computes in float32.

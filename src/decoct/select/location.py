@@ -48,7 +48,7 @@ def facility_location(
         search: "greedy", among all rows and all similarities; "stochastic"; or "sparse".
         epsilon: ε of a stochastic search, between 0 and 1.
         neighbours: how many of each row's nearest a sparse search knows; or which, as two [N, k] arrays: numbers of
-            other rows, and squared distances, for cosine those of unit rows. Such as an index of faiss finds.
+            other rows, and squared distances, for cosine those of unit rows, as an index of faiss gives them.
         seed: of what a stochastic search draws.
 
     Returns:

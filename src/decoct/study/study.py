@@ -165,7 +165,7 @@ class Study(Part):
         margin: differences smaller than this fraction do not matter; None for the smaller of 1 point and 5 % of
             ``random``'s accuracy in a setting.
         data: name of a source, or ``{name = …, field = value}``.
-        students: nets that are trained, by words of ``decoct.nets.student``; None for the ConvNet of ``WIDTH`` filters
+        students: nets that are trained, by words of ``decoct.nets.student``; None for the ConvNet of 32 filters
             that fits the images, ResNet-18 above 128 px.
         budgets: such as ``{ipc = 10}``.
         replicates: condense × train, and teachers; the condense level is the unit of inference.

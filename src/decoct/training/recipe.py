@@ -115,7 +115,7 @@ def epoch_steps(images: int, batch: int, drop_single: bool = True) -> int:
 
 
 class FromScratch(TrainProtocol):
-    """What the protocols share: AdamW on a fresh student, one budget, augmentation by resolution.
+    """What most protocols share: one budget, augmentation by resolution, AdamW unless the protocol says otherwise.
 
     Attributes:
         epochs: passes over the set.
@@ -123,7 +123,8 @@ class FromScratch(TrainProtocol):
         steps: optimiser steps instead, for every set alike.
         lr: learning rate at the start.
         weight_decay: on weights of two or more dimensions.
-        batch: None for min(N, max(16, min(128, N // 8))) up to 64 px, and the paper's above.
+        batch: None for min(N, max(16, min(128, N // 8))) up to 64 px; above, 128 (``erm``), 64 (``finetune``), 50 to
+            200 (``single_teacher``), 50 or 100 (``multi_teacher``).
         augment: False trains on the images as they are: no crop, flip or mixing.
     """
 

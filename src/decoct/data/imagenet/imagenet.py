@@ -34,7 +34,7 @@ LISTED, INDEX, CORRUPT = "listed.jsonl", "index.parquet", "corrupt.txt"
 
 
 class ImageNet(LargeSource):
-    """ImageNet-1K, or some of its classes, from any of ``decoct.data.imagenet``; a class is called by its WordNet id.
+    """ImageNet-1K, or some of its classes, from folders, tars, shards or the hub; a class is called by its WordNet id.
 
     Train is ImageNet's train without the val that is held out of it; test is ImageNet's val. Images are made as
     ``folder`` makes them: the shorter side resized to ``size``, the centre cropped, three channels.
@@ -45,7 +45,7 @@ class ImageNet(LargeSource):
     expected: ClassVar[Mapping[str, tuple[int, int]]]  # pictures of train and val in all, by whose split it is
 
     path: str  # a folder, an archive, or hub:OWNER/NAME
-    size: int = Field(default=224, ge=4, le=1024)
+    size: int = Field(default=224, ge=4, le=1024)  # side in pixels
     cache: bool = True  # false: pictures stay as they are stored, and each pass over them decodes them
 
     @classmethod

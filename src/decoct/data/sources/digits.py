@@ -13,7 +13,7 @@ TEST_FRACTION, TEST_SEED = 0.2, 0  # the set has no test split of its own; this 
 
 
 class Digits(Source):
-    """The test half of UCI's "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak, 1998), 0–16 as 0–255."""
+    """The test part of UCI's "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak, 1998), 0–16 as 0–255."""
 
     def manifest(self) -> dict[str, str]:
         """Digest of scikit-learn's file, found without importing scikit-learn."""

@@ -25,7 +25,7 @@ class Folder(PictureSource):
     """``PATH/CLASS/…`` or ``PATH/{train,val,test}/CLASS/…``; what has no test folder is split, stratified."""
 
     unkeyed: ClassVar[frozenset[str]] = frozenset({"path"})
-    path: Path
+    path: Path  # of the class folders, or of train, val and test
 
     @property
     def title(self) -> str:

@@ -49,9 +49,9 @@ class TinyImageNet(Source):
     classes: ClassVar[int] = 200
     per_class: ClassVar[dict[str, int]] = {"train": 500, "test": 50}
     path: Path  # tiny-imagenet-200, the folder around it, or the zip
-    size: int = Field(default=64, ge=4, le=1024)
+    size: int = Field(default=64, ge=4, le=1024)  # side in pixels
     names: Literal["wnid", "english"] = "wnid"  # english: of words.txt, such as "goldfish, Carassius auratus"
-    skip_corrupt: bool = False
+    skip_corrupt: bool = False  # leave out pictures that do not decode, and list them
 
     def manifest(self) -> dict[str, str]:
         """Digest of the zip, or of each file that is read."""

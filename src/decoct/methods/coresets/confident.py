@@ -21,7 +21,7 @@ class Confident(Coreset):
     Probabilities p of each image come from a net that was trained on the other folds. An image is counted as of class j
     if p_j is at least the mean of p_j over the images that are labelled j (of several such classes, the likeliest). The
     counts by label and class, scaled to the number of images of each label, estimate how many images of label i are of
-    class j. ``by`` says who goes for that.
+    class j. ``by`` says which images are taken for those.
 
     The paper removes as many images as it estimates to be mislabelled; here the budget says how many go. Those that the
     paper removes go first, the others after them, each by the normalised margin p_y − max_{j≠y} p_j, the least first;

@@ -28,6 +28,7 @@ class SemDeDup(FeatureCoreset):
     itself. Images are in the order of the data.
 
     Attributes:
+        normalise: of no effect; features are scaled to length 1 in any case.
         clusters: None for as many as there are classes; at most as many as images are to stay, since each keeps one.
     """
 

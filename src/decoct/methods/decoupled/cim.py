@@ -28,7 +28,7 @@ OPS: tuple[dsa.Op, ...] = ("flip", "crop", "cutout")
 
 
 class CIM(WithPresets):
-    """Direct matching to real anchors (authors of LINs-lab/CIM, ECCV 2026; from their code, the text differs).
+    """Direct matching to real anchors (authors of LINs-lab/CIM, ECCV 2026; after their code, not their text).
 
     Of each class, the ipc · f² images, of ``candidates`` random ones, that the teacher finds easiest are the anchors.
     Tile k of image j is anchor k · ipc + j at S/f pixels, by nearest neighbour; a residual on the mosaic starts at 0

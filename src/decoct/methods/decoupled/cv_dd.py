@@ -27,7 +27,7 @@ class CVDD(FromPatches):
     as many images as there are pairs (10 of five nets), or fewer, the pairs in order; else a random pair for each
     number. A pair's weights are softmax(prior / 5). A prior, as we read the authors' constants, is the accuracy, in
     percent, of students of images that were distilled from that net alone; with those of ImageNet-1K ResNet-18 has 94 %
-    of its vote beside ResNet-50. Images start at real patches of medium difficulty: RDED's crops, taken around the
+    of the vote beside ResNet-50. Images start at real patches of medium difficulty: RDED's crops, taken around the
     median instead of the easiest, since the authors' own patches are a download. With one net this is their baseline
     SRe2L++.
 

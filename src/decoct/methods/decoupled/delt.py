@@ -21,12 +21,12 @@ class DELT(Recovery):
     The images of a class start at its real images around the median of the teacher's confidence. The iterations fall
     into ``rounds`` of equal length and the images into as many groups, the first ones larger by one where they are not
     equal: 2 2 1 1 1 1 1 1 at IPC 10, five groups of 1 at IPC 5. Group g joins at round g: the first is optimised
-    throughout, the last in the last round alone. One Adam along one cosine serves all rounds; the moments of an image
-    that waits are 0 and its steps are counted. The loss is taken over the images that have joined; at IPC 1 there is
-    one round. Crops follow CDA's curriculum over all iterations. A block of late images alone has the iterations from
-    their round on, with a cosine and a curriculum of their length. Blocks are class after class: whole classes where
-    they fit, where the authors' batches of 100 may end within one. Starts are the data's squares; the authors' are the
-    middle 7/8 of a picture's shorter side.
+    throughout, the last of as many groups as rounds in the last round alone. One Adam along one cosine serves all
+    rounds; the moments of an image that waits are 0 and its steps are counted. The loss is taken over the images that
+    have joined; at IPC 1 there is one round. Crops follow CDA's curriculum over all iterations. A block of late images
+    alone has the iterations from their round on, with a cosine and a curriculum of their length. Blocks are class after
+    class: whole classes where they fit, where the authors' batches of 100 may end within one. Starts are the data's
+    squares; the authors' are the middle 7/8 of a picture's shorter side.
 
     Presets: ``imagenet1k``, the authors', who publish no others; ``small``, made for 28 to 64 px: 1,000 iterations and
     a smallest crop of .5; ``small_cpu``, made for two cores and equal to ``small``.

@@ -39,10 +39,10 @@ class EDC(Recovery):
     carried from one batch of images to the next; not here. The flatness term, off in all their scripts, is left out.
 
     Presets: the numbers of the authors' scripts, with ``block`` the images of one of their processes: ``imagenet1k``;
-    ``imagenet10``, three nets and no averages; ``tiny``; ``cifar100``; ``cifar10``, of IPC 1. Below 65 px without
-    WRN-16-2, and with the nets of timm and torchvision that are nearest to theirs. Without a script: ``small``,
-    ``cifar100`` with nets that fit any small image; ``small_cpu``, made for two cores: ``small`` with nets that are
-    cheap at 28 px, 500 iterations.
+    ``imagenet10``, three nets and no averages; ``tiny``; ``cifar100``; ``cifar10``, of IPC 1. Below 65 px WRN-16-2 is
+    left out, and the other nets are those of timm and torchvision that are nearest to theirs. Without a script:
+    ``small``, ``cifar100`` with nets that fit any small image; ``small_cpu``, made for two cores: ``small`` with nets
+    that are cheap at 28 px, 500 iterations.
 
     Attributes:
         factor: tiles on a side of the mosaic that an image starts at; 1 starts at real images.

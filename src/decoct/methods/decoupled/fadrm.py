@@ -19,11 +19,11 @@ class FADRM(FromPatches):
     """Fast and accurate data residual matching (Cui et al., 2025, arXiv:2506.24125).
 
     An image starts at a real patch P and is optimised in ``stages`` of equal length, each with a fresh Adam, along one
-    cosine: at ``shrink`` · S pixels in the first stage, at S in the second, and so on in turn. After each stage but
-    the last it is resized to the next size, and the next one starts at  α x + (1 − α) P  of that size. Several
-    nets (FADRM+) judge in turn, one per iteration. Patches are RDED's crops, taken around the median, since the
-    authors' own are a download; nets compute in float32 unless ``precision`` says otherwise; theirs run in half
-    precision. With 32 or 64 px, and nets that know one size, sizes stay.
+    cosine: at S pixels in the last stage, at ``shrink`` · S in the one before it, and so on in turn. After each stage
+    but the last it is resized to the next size, and the next one starts at  α x + (1 − α) P  of that size. Several nets
+    (FADRM+) judge in turn, one per iteration. Patches are RDED's crops, taken around the median, since the authors' own
+    are a download; nets compute in float32 unless ``precision`` says otherwise; theirs run in half precision. Up to 64
+    px the presets keep one size; nets that know one size, such as ConvNets, need ``shrink = 1``.
 
     Presets: ``imagenet1k``, ``imagenette``, ``imagewoof``, ``tiny`` and ``cifar100``, the authors' for one net;
     ``imagenet1k_plus``, FADRM+ (at IPC 1 theirs has MobileNet, ShuffleNet and AlexNet behind ResNet-18);

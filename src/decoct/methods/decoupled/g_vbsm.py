@@ -42,9 +42,9 @@ class GVBSM(Recovery):
 
     Presets: the numbers of the authors' scripts, with ``block`` the images of one of their processes: ``imagenet1k``;
     ``cifar10``; ``cifar100``; ``tiny``, ten images of a class at a time. Below 65 px crops are of a padded border,
-    without WRN-16-2, and with the nets of timm and torchvision that are nearest to theirs. Without a script: ``small``,
-    ``cifar10`` with nets that fit any small image; ``small_cpu``, made for two cores: ``small`` with nets that are
-    cheap at 28 px, 1,000 iterations.
+    WRN-16-2 is left out, and the other nets are those of timm and torchvision that are nearest to theirs. Without a
+    script: ``small``, ``cifar10`` with nets that fit any small image; ``small_cpu``, made for two cores: ``small`` with
+    nets that are cheap at 28 px, 1,000 iterations.
 
     Attributes:
         decay: of the averages of statistics over iterations.

@@ -32,6 +32,8 @@ class D4M(Prototyped):
     out. A generator that is conditioned on classes is for ``d4m_class``.
 
     Attributes:
+        generator: "hub:NAME" or a folder, of a model that is told by text; None for Stable Diffusion 1.5, whatever the
+            resolution.
         negative: prompt that guidance leads away from.
     """
 

@@ -18,10 +18,11 @@ class MTT(TrajectoryMatching):
     student trains at it where its protocol has ``own_rate``.
 
     Numbers that may be None are for CIFAR-10, by IPC: up to 1, up to 10, and above. The authors list theirs in a
-    picture, whose ``lr_img`` at IPC 10 they call a misprint; at 1 and 10 these are those of later work with their
-    code (Chen et al., 2024, arXiv:2310.06982), for whitened images (``zca`` of the data); at 50 recalled, for images
-    that are not. ``momentum``, ``init``, and ``experts`` and ``epochs`` are those of their code and command. The
-    authors go through the experts in a random order unless all fit into memory; here each iteration draws one.
+    picture, whose ``lr_img`` at IPC 10 they call a misprint; at 1 and 10 these are those of later work with their code
+    (Chen et al., 2024, arXiv:2310.06982), for whitened images (``zca`` of the data); at 50 they are from memory, for
+    images that are not whitened. ``momentum``, ``init``, and ``experts`` and ``epochs`` are those of their code and
+    command. The authors go through the experts in a random order unless all fit into memory; here each iteration draws
+    one.
 
     Attributes:
         init: "real", random real images of each class; or "noise".

@@ -42,10 +42,10 @@ class PictureSource(Source):
     a ``size`` they keep their own where all have one of up to 64 px; else it is the larger of 32 and 64 that half do.
     """
 
-    size: int | None = Field(default=None, ge=4, le=1024)  # None: see ``usual_size``
+    size: int | None = Field(default=None, ge=4, le=1024)  # side in pixels; None for that of all where it is 64 or less
     channels: Literal["auto", 1, 3] = "auto"  # auto: one if red, green and blue are equal in every image
-    test_fraction: float = Field(default=0.2, gt=0, lt=1)
-    skip_corrupt: bool = False
+    test_fraction: float = Field(default=0.2, gt=0, lt=1)  # of train, where there is no test folder
+    skip_corrupt: bool = False  # leave out pictures that do not decode, and list them
 
     def decoded(
         self, pictures: Callable[[], Iterable[Picture]], total: int, where: str, scratch: Path, progress: Progress

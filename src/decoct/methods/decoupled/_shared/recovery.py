@@ -57,7 +57,7 @@ class Recovery(WithPresets):
         scale: share of the area that a crop keeps.
         block: images that are matched together.
         batch: images that run at once, in blocks side by side, where blocks are smaller; None for what half of the free
-            memory of a GPU holds, and ``BATCH`` on a CPU, where more are not faster.
+            memory of a GPU holds, and 100 on a CPU, where more are not faster.
         precision: of the nets' forward passes while images are recovered; images, statistics, losses and Adam's state
             stay in float32, and so does what ranks the real images that a set starts from: it starts from the same.
     """
