@@ -23,7 +23,7 @@ from decoct.study.study import Study
 from decoct.training.recipe import epoch_steps
 from yardstick import table
 
-STOPS = (0.7, 0.8, 0.85, 0.88, 0.9, None)  # accuracies on val; None for the end
+STOPS = (0.7, 0.8, 0.85, 0.88, 0.9)  # accuracies on val
 DATA, NET, STUDENT, IPCS, SETS = "fashion_mnist", "convnet3_bn", "convnet3_w32", (1, 10), 5
 HEAD = ("stops at", "epochs", "accuracy on val, %")
 
@@ -106,10 +106,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/early_teachers"))
     parser.add_argument("--store", type=Path, help="folder of the cells, which other studies may share")
     parser.add_argument("--net", default=NET, help="of the teachers")
+    parser.add_argument(
+        "--stops", type=float, nargs="*", default=STOPS, help="accuracies on val; the end comes besides"
+    )
     parser.add_argument("--sets", type=int, default=SETS)
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
-    rows = {stop: made(stop, asked.net, asked.sets, asked.out, asked.store, asked.workers) for stop in STOPS}
+    stops = (*asked.stops, None)  # None for the end
+    rows = {stop: made(stop, asked.net, asked.sets, asked.out, asked.store, asked.workers) for stop in stops}
     print(f"Teachers are {asked.net}; n = {asked.sets} sets, a teacher and a student each.\n")
     print(table([*HEAD, *(cell for ipc in IPCS for cell in (f"IPC {ipc}, %", "− the end"))], cells(rows)))
 
