@@ -66,8 +66,8 @@ def python() -> dict[str, str]:
         "reference/functional.md": _joined(
             "# decoct.functional",
             "The metrics as pure functions of arrays or tensors. What each is for is said on its page, in the list of "
-            "[metrics](../metrics.md). Functions that an argument names, such as `ball_radii`, are in the module of the "
-            "metric: `decoct.metrics.prdc.ball_radii`.",
+            "[metrics](../metrics.md). Functions that an argument names, such as `ball_radii`, are in the module of "
+            "the metric: `decoct.metrics.prdc.ball_radii`.",
             *(_function(name, getattr(functional, name), "decoct.functional.") for name in functional.__all__),
         ),
         "reference/select.md": _joined(

@@ -179,7 +179,7 @@ class Study(Part):
             ``decoct.needs.features.Extract`` for the words.
         generators: tables for those that are not trained as usual, such as ``{generator = "own", epochs = 20}``; see
             ``decoct.needs.generator.TeachGenerator``.
-        external: sets that decoct did not make, such as those that an author published; docs/external.md has their keys.
+        external: sets that decoct did not make, such as those that an author published (docs/external.md).
         metrics: names and extractors.
         ceiling: also train on the whole train split, once per protocol and student.
         same_steps: the same for exactly as many steps as the sets of each budget get, with a student for each
