@@ -17,7 +17,8 @@ CONVOLUTIONS = {F.conv1d, F.conv2d, F.conv3d, F.conv_transpose1d, F.conv_transpo
 PRODUCTS = {F.linear, torch.matmul, torch.mm, torch.bmm, torch.addmm, torch.baddbmm, torch.einsum}
 METHODS = {Tensor.matmul, Tensor.__matmul__, Tensor.__rmatmul__, Tensor.mm, Tensor.bmm, Tensor.addmm, Tensor.baddbmm}
 SLOW = CONVOLUTIONS | PRODUCTS | METHODS | {F.scaled_dot_product_attention}
-NATIVE = torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # this processor
+_fast = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)  # where nobody can say, the other way is right too
+NATIVE = torch.backends.mkldnn.is_available() and _fast is not None and bool(_fast())  # this processor
 
 
 @contextmanager
