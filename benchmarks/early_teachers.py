@@ -1,6 +1,7 @@
 """What a teacher's training is worth to its students: random images, labelled by teachers that stopped early.
 
     python benchmarks/early_teachers.py --net convnet3_bn --out runs/early_teachers
+    python benchmarks/early_teachers.py --table runs/early_teachers/rows.csv         # once more, of its rows
 
 Fashion-MNIST, random sets at one and ten images a class, ``single_teacher``. A teacher ends at the first look at val
 with the accuracy that is asked for, or after all of its ten epochs. Teacher r of every row starts alike and sees the
@@ -25,6 +26,7 @@ from yardstick import table
 
 STOPS = (0.7, 0.8, 0.85, 0.88, 0.9)  # accuracies on val
 DATA, NET, STUDENT, IPCS, SETS = "fashion_mnist", "convnet3_bn", "convnet3_w32", (1, 10), 5
+COLUMNS = ("net", "stops_at", "set", "epochs", "val_accuracy", "budget", "accuracy")  # of the rows; in percent
 HEAD = ("stops at", "epochs", "accuracy on val, %")
 
 
@@ -81,6 +83,30 @@ def made(stop: float | None, net: str, sets: int, out: Path, store: Path | None,
     return Row([100 * each["val_accuracy"] for each in facts], [each["steps"] / epoch for each in facts], students)
 
 
+def write(net: str, rows: dict[float | None, Row], path: Path) -> None:
+    """One line for each student."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for stop, row in rows.items():
+            for budget, own in row.students.items():
+                for number, (epochs, val, accuracy) in enumerate(zip(row.epochs, row.val, own, strict=True)):
+                    writer.writerow((net, stop or "end", number, epochs, val, budget, accuracy))
+
+
+def read(path: Path) -> tuple[str, dict[float | None, Row]]:
+    """The net, and the rows by the accuracy at which it stops."""
+    rows: dict[float | None, Row] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for line in csv.DictReader(file):
+            row = rows.setdefault(None if line["stops_at"] == "end" else float(line["stops_at"]), Row([], [], {}))
+            row.students.setdefault(line["budget"], []).append(float(line["accuracy"]))
+            if len(row.val) == int(line["set"]):  # its first budget
+                row.val.append(float(line["val_accuracy"]))
+                row.epochs.append(float(line["epochs"]))
+    return line["net"], rows
+
+
 def cells(rows: dict[float | None, Row]) -> list[list[str]]:
     """Of the table: a line for each accuracy."""
     end, lines = rows[None], []
@@ -101,10 +127,11 @@ def said(found: Interval, sign: str = "") -> str:
 
 
 def main() -> None:
-    """Run what is missing and print the table."""
+    """Run what is missing, write the rows and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/early_teachers"))
     parser.add_argument("--store", type=Path, help="folder of the cells, which other studies may share")
+    parser.add_argument("--table", type=Path, metavar="ROWS", help="print the table of these rows, and run nothing")
     parser.add_argument("--net", default=NET, help="of the teachers")
     parser.add_argument(
         "--stops", type=float, nargs="*", default=STOPS, help="accuracies on val; the end comes besides"
@@ -112,10 +139,14 @@ def main() -> None:
     parser.add_argument("--sets", type=int, default=SETS)
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
-    stops = (*asked.stops, None)  # None for the end
-    rows = {stop: made(stop, asked.net, asked.sets, asked.out, asked.store, asked.workers) for stop in stops}
-    print(f"Teachers are {asked.net}; n = {asked.sets} sets, a teacher and a student each.\n")
-    print(table([*HEAD, *(cell for ipc in IPCS for cell in (f"IPC {ipc}, %", "− the end"))], cells(rows)))
+    if asked.table is None:
+        stops = (*asked.stops, None)  # None for the end
+        rows = {stop: made(stop, asked.net, asked.sets, asked.out, asked.store, asked.workers) for stop in stops}
+        write(asked.net, rows, asked.out / "rows.csv")
+    net, rows = read(asked.table or asked.out / "rows.csv")
+    budgets = [budget.replace("ipc=", "IPC ") for budget in rows[None].students]
+    print(f"Teachers are {net}; n = {len(rows[None].val)} sets, a teacher and a student each.\n")
+    print(table([*HEAD, *(cell for budget in budgets for cell in (f"{budget}, %", "− the end"))], cells(rows)))
 
 
 if __name__ == "__main__":

@@ -61,10 +61,14 @@ def constructed(method: str, seeds: Iterable[int], minutes: int = 20, words: str
     return [f"{asked} --seed {seed}" for seed in seeds]
 
 
+STOPS = "0.7 0.8 0.85 0.88"  # of narrow teachers, which do not reach .9
 PAGES = {
     **{name: one(name) for name in ("authors_iterations", "beyond_accuracy", "clipart", "coresets", "decoupled")},
     "cleaning": Page(),
-    "early_teachers": Page(),
+    "early_teachers": Page(
+        steps=[f"early_teachers.py --net convnet3_bn_w32 --stops {STOPS} --out RUNS/early_teachers --store RUNS/store"],
+        rows={"early_teachers.csv": "early_teachers/rows.csv"},
+    ),
     "fashion_mnist": one("fashion_mnist"),
     "generative": one(
         "generative",
