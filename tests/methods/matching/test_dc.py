@@ -148,9 +148,10 @@ def test_numbers_that_are_not_finite_name_the_step_and_the_last_loss(toy, kept):
     assert all(np.isfinite(value).all() for value in kept.found.get("learning", {}).values())
 
 
-def test_a_batch_larger_than_the_class_is_refused(toy):
-    with pytest.raises(DecoctError, match=r"class 'a' has 40 images, but dsa takes 41 of each class: lower batch"):
-        DSA(**SMALL | {"batch": 41})(toy().inputs(2))
+def test_a_batch_larger_than_the_class_is_all_of_it(toy):
+    whole, larger = (DSA(**SMALL | {"batch": batch})(toy().inputs(2)) for batch in (40, 41))
+    assert larger.images.tobytes() == whole.images.tobytes()
+    assert DSA(**SMALL | {"batch": 39})(toy().inputs(2)).images.tobytes() != whole.images.tobytes()
 
 
 @pytest.mark.parametrize(("net", "size", "message"), [("convnet3", 8, "take convnet2"), ("resnet18", 8, "norm")])

@@ -87,9 +87,10 @@ def test_a_loss_that_is_not_finite_names_the_step_and_the_last_that_was(toy, kep
     assert all(np.isfinite(value).all() for value in kept.found.get("learning", {}).values())
 
 
-def test_a_batch_larger_than_the_class_is_refused(toy):
-    with pytest.raises(DecoctError, match=r"class 'a' has 40 images, but dm takes 41 of each class: lower batch"):
-        small(batch=41)(toy().inputs(2))
+def test_a_batch_larger_than_the_class_is_all_of_it(toy):
+    whole, larger = (small(batch=batch)(toy().inputs(2)) for batch in (40, 41))
+    assert larger.images.tobytes() == whole.images.tobytes()
+    assert small(batch=39)(toy().inputs(2)).images.tobytes() != whole.images.tobytes()
 
 
 @pytest.mark.parametrize("init", ["real", "noise"])

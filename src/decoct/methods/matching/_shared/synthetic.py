@@ -131,8 +131,7 @@ class InRandomNets(Condenser):
     Attributes:
         net: without batch norm; "convnet" is the ConvNet that fits the images.
         momentum: of the images' SGD.
-        batch: real images of each class at an update; the authors take all that there are where a class has fewer,
-            here it is refused.
+        batch: real images of each class at an update; all that there are where a class has fewer.
         precision: of the nets' forward passes; images, losses, gradients and what learns stay in float32.
     """
 
@@ -166,7 +165,7 @@ class RealBatches:
     Attributes:
         images: of the train split.
         members: [classes] rows of each class.
-        batch: images of each class at a step.
+        batch: images of each class at a step; of a smaller class all, at every step.
         root: seed that the draw of each step derives from.
         name: of the method, likewise.
     """
@@ -179,22 +178,17 @@ class RealBatches:
 
     @classmethod
     def of(cls, inputs: Inputs, name: str, batch: int) -> "RealBatches":
-        """Those of the train split.
-
-        Raises:
-            DecoctError: a class has fewer images than a batch.
-        """
-        check_enough(inputs, name, batch, "lower batch")
+        """Those of the train split."""
         data = inputs.data
         how = data.mean, data.std, inputs.device
         images = Images.of(tensor(data.train.images), *how, whitening=data.whitening)
         return cls(images, inputs.members(), batch, inputs.seed, name)
 
     def at(self, t: int) -> Iterator[Tensor]:
-        """The batch of each class at step t, [batch, C, S, S] normalised, in class order."""
+        """The batch of each class at step t, [batch or less, C, S, S] normalised, in class order."""
         rng = np.random.default_rng(seed(self.root, self.name, "real", t))
         for members in self.members:
-            rows = members[rng.choice(len(members), self.batch, replace=False)]
+            rows = members[rng.choice(len(members), min(self.batch, len(members)), replace=False)]
             yield self.images.normalise(self.images.rows(torch.from_numpy(rows)))
 
 
