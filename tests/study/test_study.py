@@ -31,7 +31,7 @@ def read(tmp_path):
 def test_the_default_study_is_the_issues():
     study = Study.default()
     assert study.data == {"name": "digits"}
-    assert list(study.methods()) == ["random", "herding", "k_center", "rded", "sre2l"]
+    assert list(study.methods()) == ["random", "herding", "k_center", "rded", "sre2l", "dm"]
     assert {label: spec.steps for label, spec in study.recipes().items()} == {
         "erm": 500,
         "single_teacher": 500,

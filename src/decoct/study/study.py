@@ -246,7 +246,7 @@ class Study(Part):
 
     @classmethod
     def default(cls) -> "Study":
-        """Digits, five methods, three protocols, IPC 1 and 10, five replicates: the study that needs no file.
+        """Digits, six methods, three protocols, IPC 1 and 10, five replicates: the study that needs no file.
 
         Its recipe of 500 steps comes from no paper: it is made for a laptop.
         """
