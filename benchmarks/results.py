@@ -69,7 +69,11 @@ PAGES = {
         steps=[f"early_teachers.py --net convnet3_bn_w32 --stops {STOPS} --out RUNS/early_teachers --store RUNS/store"],
         rows={"early_teachers.csv": "early_teachers/rows.csv"},
     ),
-    "fashion_mnist": one("fashion_mnist"),
+    "fashion_mnist": one(
+        "fashion_mnist",
+        "as_pictures.py RUNS/fashion_mnist --out RUNS/as_pictures",
+        **{"as_pictures.csv": "as_pictures/rows.csv"},
+    ),
     "generative": one(
         "generative",
         "modes.py --extractors held_out --ipc 10 --rows RUNS/modes.jsonl",

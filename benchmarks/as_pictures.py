@@ -1,0 +1,124 @@
+"""Students on learnt images as their method leaves them, and on the same images as pictures of 8 bits.
+
+Pixels that a method learns may leave the range from black to white, which no file of pictures holds. What are they worth
+within it? Every set of a run that is not of 8 bits is exported, read again and trained on by the same students, which
+start alike and see the same batches; differences are paired over sets.
+
+    python benchmarks/as_pictures.py runs/fashion_mnist --out runs/as_pictures
+    python benchmarks/as_pictures.py --table runs/as_pictures/rows.csv           # once more, of its rows
+"""
+
+import argparse
+import csv
+import warnings
+from collections import defaultdict
+from pathlib import Path
+
+from decoct.core.condensed import Condensed
+from decoct.report.read.manifest import Manifest
+from decoct.report.stats.intervals import t_interval
+from decoct.report.write import write_report
+from decoct.study.run import run
+from decoct.study.study import Study
+from early_teachers import said
+from yardstick import table
+
+COLUMNS = ("method", "budget", "protocol", "student", "set", "as_made", "as_pictures", "outside")
+PICTURES = "as_pictures"  # label of the exported sets in a study of their own
+
+
+def exported(manifest: Manifest, out: Path) -> dict[tuple[str, str], list[tuple[Path, float]]]:
+    """Folders of pictures by method and budget, a set each, with the share of pixels that they cut off, in percent."""
+    found: dict[tuple[str, str], list[tuple[Path, float]]] = defaultdict(list)
+    for job in manifest.finished("condense"):
+        method, budget, number = (job.labels[word] for word in ("method", "budget", "condense_replicate"))
+        made = Condensed.load(manifest.cell(job))
+        if made.images is None or made.images.dtype.kind == "u":
+            continue
+        folder = out / method / budget / str(number)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that floats are quantised
+            made.export(folder)
+        outside = 100 * float(((made.images < 0) | (made.images > 1)).mean())
+        found[method, budget].append((folder, outside))
+    return found
+
+
+def trained(manifest: Manifest, method: str, budget: str, folders: list[Path], out: Path, workers: int) -> Path:
+    """Rows of the students of a method's sets at one budget, as made and as pictures.
+
+    Raises:
+        SystemExit: a job failed.
+    """
+    asked = manifest.study
+    own = [each for each in asked["condensers"] if method == (each if isinstance(each, str) else label(each))]
+    external = {"label": PICTURES, "paths": [str(folder.absolute()) for folder in folders]}
+    budgets = [{"ipc": int(budget.removeprefix("ipc="))}]
+    rest = {"name": "as_pictures", "ceiling": False, "metrics": {"names": []}}
+    study = Study.from_dict(asked | rest | {"condensers": own, "external": [external], "budgets": budgets})
+    folder = out / f"{method}_{budget}"
+    if failures := run(study, folder, workers=workers, store=Path(manifest.store)):
+        raise SystemExit("\n".join(failures.values()))
+    write_report(folder)
+    return folder / "results.csv"
+
+
+def label(entry: dict[str, str]) -> str:
+    """Of a method in a study."""
+    return entry.get("label", entry["name"])
+
+
+def rows(manifest: Manifest, out: Path, workers: int) -> list[dict[str, object]]:
+    """One for each pair of students."""
+    made = []
+    for (method, budget), sets in exported(manifest, out / "sets").items():
+        found: dict[tuple[str, ...], dict[str, float]] = defaultdict(dict)
+        path = trained(manifest, method, budget, [folder for folder, _ in sets], out, workers)
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                if row["train_replicate"] == "0":
+                    place = row["protocol"], row["student"], row["condense_replicate"]
+                    found[place][row["method"]] = 100 * float(row["accuracy"])
+        for (protocol, student, number), pair in sorted(found.items()):
+            cells = (method, budget, protocol, student, number, pair[method], pair[PICTURES], sets[int(number)][1])
+            made.append(dict(zip(COLUMNS, cells, strict=True)))
+    return made
+
+
+def main() -> None:
+    """Run what is missing, write the rows and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, nargs="?", help="folder of a run")
+    parser.add_argument("--out", type=Path, default=Path("runs/as_pictures"))
+    parser.add_argument("--table", type=Path, metavar="ROWS", help="print the table of these rows, and run nothing")
+    parser.add_argument("--workers", type=int, default=2)
+    asked = parser.parse_args()
+    if asked.table is None and asked.run is None:
+        parser.error("name the folder of a run, or --table with rows")
+    path = asked.table or asked.out / "rows.csv"
+    if asked.table is None:
+        made = rows(Manifest.read(asked.run), asked.out, asked.workers)
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(made)
+    groups: dict[tuple[str, ...], list[dict[str, str]]] = defaultdict(list)
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            groups[row["method"], row["protocol"], row["budget"]].append(row)
+    head = ["method", "protocol", "size", "pixels outside, %", "as made, %", "as pictures, %", "pictures − made", "n"]
+    print(table(head, [line(place, own) for place, own in groups.items()]))
+
+
+def line(place: tuple[str, ...], own: list[dict[str, str]]) -> list[str]:
+    """Of the table: one method in one setting."""
+    method, protocol, budget = place
+    made, pictures, outside = ([float(row[word]) for row in own] for word in ("as_made", PICTURES, "outside"))
+    apart = [a - b for a, b in zip(pictures, made, strict=True)]
+    intervals = said(t_interval(made)), said(t_interval(pictures)), said(t_interval(apart), "+")
+    cut = f"{sum(outside) / len(outside):.0f}"
+    return [method, protocol, budget.replace("ipc=", "IPC "), cut, *intervals, str(len(own))]
+
+
+if __name__ == "__main__":
+    main()
