@@ -1,10 +1,10 @@
 """Students on learnt images as their method leaves them, and on the same images as pictures of 8 bits.
 
-Pixels that a method learns may leave the range from black to white, which no file of pictures holds. What are they worth
-within it? Every set of a run that is not of 8 bits is exported, read again and trained on by the same students, which
-start alike and see the same batches; differences are paired over sets.
+Pixels that a method learns may be darker than black or lighter than white, which no file of pictures holds. What are they
+worth within the range? Every set of a run that is not of 8 bits is exported, read again and trained on by the same
+students, which start alike and see the same batches; differences are paired over sets.
 
-    python benchmarks/as_pictures.py runs/fashion_mnist --out runs/as_pictures
+    python benchmarks/as_pictures.py examples/fashion_mnist.toml runs/fashion_mnist --out runs/as_pictures
     python benchmarks/as_pictures.py --table runs/as_pictures/rows.csv           # once more, of its rows
 """
 
@@ -44,20 +44,20 @@ def exported(manifest: Manifest, out: Path) -> dict[tuple[str, str], list[tuple[
     return found
 
 
-def trained(manifest: Manifest, method: str, budget: str, folders: list[Path], out: Path, workers: int) -> Path:
+def trained(asked: Study, method: str, budget: str, folders: list[Path], out: Path, store: str, workers: int) -> Path:
     """Rows of the students of a method's sets at one budget, as made and as pictures.
 
     Raises:
         SystemExit: a job failed.
     """
-    asked = manifest.study
-    own = [each for each in asked["condensers"] if method == (each if isinstance(each, str) else label(each))]
+    said = asked.model_dump(mode="json")
+    own = [each for each in said["condensers"] if method == (each if isinstance(each, str) else label(each))]
     external = {"label": PICTURES, "paths": [str(folder.absolute()) for folder in folders]}
-    budgets = [{"ipc": int(budget.removeprefix("ipc="))}]
-    rest = {"name": "as_pictures", "ceiling": False, "metrics": {"names": []}}
-    study = Study.from_dict(asked | rest | {"condensers": own, "external": [external], "budgets": budgets})
+    budgets = [each for each, known in zip(said["budgets"], asked.budgets, strict=True) if str(known) == budget]
+    rest = {"name": PICTURES, "ceiling": False, "metrics": {"names": []}}
+    study = Study.from_dict(said | rest | {"condensers": own, "external": [external], "budgets": budgets})
     folder = out / f"{method}_{budget}"
-    if failures := run(study, folder, workers=workers, store=Path(manifest.store)):
+    if failures := run(study, folder, workers=workers, store=Path(store)):
         raise SystemExit("\n".join(failures.values()))
     write_report(folder)
     return folder / "results.csv"
@@ -68,12 +68,12 @@ def label(entry: dict[str, str]) -> str:
     return entry.get("label", entry["name"])
 
 
-def rows(manifest: Manifest, out: Path, workers: int) -> list[dict[str, object]]:
+def rows(study: Study, manifest: Manifest, out: Path, workers: int) -> list[dict[str, object]]:
     """One for each pair of students."""
     made = []
     for (method, budget), sets in exported(manifest, out / "sets").items():
         found: dict[tuple[str, ...], dict[str, float]] = defaultdict(dict)
-        path = trained(manifest, method, budget, [folder for folder, _ in sets], out, workers)
+        path = trained(study, method, budget, [folder for folder, _ in sets], out, manifest.store, workers)
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 if row["train_replicate"] == "0":
@@ -88,16 +88,17 @@ def rows(manifest: Manifest, out: Path, workers: int) -> list[dict[str, object]]
 def main() -> None:
     """Run what is missing, write the rows and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, nargs="?", help="folder of a run")
+    parser.add_argument("study", type=Path, nargs="?", help="file of a study")
+    parser.add_argument("run", type=Path, nargs="?", help="folder of its run")
     parser.add_argument("--out", type=Path, default=Path("runs/as_pictures"))
     parser.add_argument("--table", type=Path, metavar="ROWS", help="print the table of these rows, and run nothing")
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
     if asked.table is None and asked.run is None:
-        parser.error("name the folder of a run, or --table with rows")
+        parser.error("name a study and the folder of its run, or --table with rows")
     path = asked.table or asked.out / "rows.csv"
     if asked.table is None:
-        made = rows(Manifest.read(asked.run), asked.out, asked.workers)
+        made = rows(Study.from_toml(asked.study), Manifest.read(asked.run), asked.out, asked.workers)
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()

@@ -26,11 +26,11 @@ from yardstick import table
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
 STUDIES = {
-    "fashion_mnist": "Fashion-MNIST, three families",
+    "fashion_mnist": "Fashion-MNIST",
     "decoupled": "Fashion-MNIST, decoupled methods",
     "coresets": "Fashion-MNIST, coresets",
     "generative": "Fashion-MNIST, generators",
-    "clipart": "clip art, three families",
+    "clipart": "clip art",
 }
 HARD = "erm"
 COLOURS = {"labels": "#0b6bcb", "coreset": "#15803d", "distillation": "#c2410c"}

@@ -71,7 +71,7 @@ PAGES = {
     ),
     "fashion_mnist": one(
         "fashion_mnist",
-        "as_pictures.py RUNS/fashion_mnist --out RUNS/as_pictures",
+        "as_pictures.py examples/fashion_mnist.toml RUNS/fashion_mnist --out RUNS/as_pictures",
         **{"as_pictures.csv": "as_pictures/rows.csv"},
     ),
     "generative": one(
@@ -99,7 +99,7 @@ PAGES = {
         ("pruning_fashion", "pruning_by_class", "pruning_clipart"),
         ["pruning.py RUNS/pruning_fashion RUNS/pruning_by_class RUNS/pruning_clipart"],
     ),
-    "verdict": Page((BUILT_IN, "fashion_mnist", "clipart"), rows={"digits.csv": f"{BUILT_IN}/results.csv"}),
+    "verdict": Page((BUILT_IN, "fashion_mnist"), rows={"digits.csv": f"{BUILT_IN}/results.csv"}),
 }
 
 

@@ -30,6 +30,7 @@ SAID = {"full data": FULL, "plain sampling": "plain", "MGD³": "mgd3", "D4M": "d
 README = {
     "100 random images": "random",
     "100 by herding (coreset)": "herding",
+    "100 by DM (distilled)": "dm",
     "100 by RDED (distilled)": "rded",
     "100 by SRe2L (distilled)": "sre2l",
 }

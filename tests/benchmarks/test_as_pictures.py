@@ -1,0 +1,53 @@
+"""Learnt images as pictures: exported, read again, and held against the sets as they were made."""
+
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from decoct.core.condensed import Condensed
+from decoct.report.read.manifest import Manifest
+from decoct.study.run import run
+from decoct.study.study import Study
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+import as_pictures
+
+STUDY = """
+name = "small"
+data = "digits"
+students = ["convnet1_w8"]
+budgets = [{ipc = 1}, {ipc = 2}]
+replicates = {condense = 2}
+ceiling = false
+condensers = ["random", {name = "dm", label = "learnt", net = "convnet2_w8", iterations = 3, batch = 8, lr = 500}]
+metrics = {names = []}
+[[protocols]]
+name = "erm"
+steps = 3
+"""
+
+
+def test_learnt_sets_alone_are_exported_and_trained_on_again(tmp_path, monkeypatch, capsys):
+    (tmp_path / "small.toml").write_text(STUDY)
+    folder, out = tmp_path / "small", tmp_path / "out"
+    assert not run(Study.from_toml(tmp_path / "small.toml"), folder, workers=1)
+    words = [str(tmp_path / "small.toml"), str(folder), "--out", str(out), "--workers", "1"]
+    monkeypatch.setattr(sys, "argv", ["as_pictures", *words])
+    as_pictures.main()
+    head, _, *lines = capsys.readouterr().out.strip().splitlines()[-4:]
+    assert [line.split("|")[1].strip() for line in lines] == ["learnt", "learnt"] and "pictures − made" in head
+
+    job = next(job for job in Manifest.read(folder).finished("condense") if job.labels["method"] == "learnt")
+    made = Condensed.load(Manifest.read(folder).cell(job))
+    zero = out / "sets" / "learnt" / "ipc=1" / "0" / "0" / "00000.png"
+    first = made.images[made.labels == 0][0, 0]
+    assert np.array_equal(np.asarray(Image.open(zero)), np.round(first.clip(0, 1) * 255))
+    with (out / "rows.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4 and {row["budget"] for row in rows} == {"ipc=1", "ipc=2"}
+    outside = 100 * ((made.images < 0) | (made.images > 1)).mean()
+    assert float(rows[0]["outside"]) == pytest.approx(outside) and outside > 0
