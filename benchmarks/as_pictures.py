@@ -1,7 +1,7 @@
 """Students on learnt images as their method leaves them, and on the same images as pictures of 8 bits.
 
-Pixels that a method learns may be darker than black or lighter than white, which no file of pictures holds. What are they
-worth within the range? Every set of a run that is not of 8 bits is exported, read again and trained on by the same
+Pixels that a method learns may be darker than black or lighter than white, which no file of pictures holds. What are
+they worth within the range? Every set of a run that is not of 8 bits is exported, read again and trained on by the same
 students, which start alike and see the same batches; differences are paired over sets.
 
     python benchmarks/as_pictures.py examples/fashion_mnist.toml runs/fashion_mnist --out runs/as_pictures
