@@ -201,7 +201,8 @@ def _none(data: tuple[str, ...], each: Sequence[Beside]) -> str:
 def _some(data: tuple[str, ...], each: Sequence[Beside]) -> str:
     every, won = Counter(b.method for b in each), Counter(b.method for b in each if b.word == "better")
     names = " and ".join(f"{method} in {n} of {wording.count(every[method], 'setting')}" for method, n in won.items())
-    return f"{_on(data)}, distilled sets beat every coreset: {names}; {_rest(each)}"
+    where = _on(data) if len(data) == 1 else _on(data).replace("On", "Over", 1) + " together"  # one may have none
+    return f"{where}, distilled sets beat every coreset: {names}; {_rest(each)}"
 
 
 def _open(data: tuple[str, ...], each: Sequence[Beside]) -> str:

@@ -61,7 +61,7 @@ def test_one_data_set_on_which_it_is_otherwise_is_enough(board):
     own = found.together
     assert [c.answer for c in own.each.values()] == ["none", "some"]
     assert own.over.answer == "some"
-    assert own.over.text.startswith("On both data sets, distilled sets beat every coreset: rded in 2 of 4 settings")
+    assert own.over.text.startswith("Over both data sets together, distilled sets beat every coreset: rded in 2 of 4 ")
 
 
 def test_random_is_beside_each(board):
