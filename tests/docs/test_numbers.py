@@ -108,7 +108,7 @@ def test_generated_tables_are_those_of_their_rows(module, tmp_path, monkeypatch)
     assert (tmp_path / page).read_text("utf-8") == (RESULTS / page).read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", ["early_teachers", "generative", "matching", "points"])
+@pytest.mark.parametrize("name", ["early_teachers", "fashion_mnist", "generative", "matching", "points"])
 def test_tables_of_a_benchmark_are_those_of_its_rows(name, monkeypatch, capsys):
     rows = __import__("results").PAGES[name].rows
     files = {f"RUNS/{source}": str(RESULTS / file) for file, source in rows.items()}
