@@ -75,7 +75,8 @@ def named(line, methods):
 @pytest.mark.parametrize("name", PAGES)
 def test_means_of_a_page_are_those_of_its_rows(name):
     found, checked = students(name), 0
-    for line in (RESULTS / f"{name}.md").read_text("utf-8").splitlines():
+    text = PLACE.sub("", (RESULTS / f"{name}.md").read_text("utf-8"))  # a benchmark's table has rows of its own, see below
+    for line in text.splitlines():
         if (method := named(line, found)) is None:
             continue
         for sign, value in TOKEN.findall(line.replace("\\", "")):
