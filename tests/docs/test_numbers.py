@@ -75,7 +75,7 @@ def named(line, methods):
 @pytest.mark.parametrize("name", PAGES)
 def test_means_of_a_page_are_those_of_its_rows(name):
     found, checked = students(name), 0
-    text = PLACE.sub("", (RESULTS / f"{name}.md").read_text("utf-8"))  # a benchmark's table has rows of its own, see below
+    text = PLACE.sub("", (RESULTS / f"{name}.md").read_text("utf-8"))  # a benchmark's table has rows of its own
     for line in text.splitlines():
         if (method := named(line, found)) is None:
             continue
