@@ -44,7 +44,9 @@ def exported(manifest: Manifest, out: Path) -> dict[tuple[str, str], list[tuple[
     return found
 
 
-def trained(asked: Study, method: str, budget: str, folders: list[Path], out: Path, store: str, workers: int) -> Path:
+def trained(
+    asked: Study, manifest: Manifest, method: str, budget: str, folders: list[Path], out: Path, workers: int
+) -> Path:
     """Rows of the students of a method's sets at one budget, as made and as pictures.
 
     Raises:
@@ -57,7 +59,7 @@ def trained(asked: Study, method: str, budget: str, folders: list[Path], out: Pa
     rest = {"name": PICTURES, "ceiling": False, "metrics": {"names": []}}
     study = Study.from_dict(said | rest | {"condensers": own, "external": [external], "budgets": budgets})
     folder = out / f"{method}_{budget}"
-    if failures := run(study, folder, workers=workers, store=Path(store)):
+    if failures := run(study, folder, workers=workers, store=manifest.folder / manifest.store):
         raise SystemExit("\n".join(failures.values()))
     write_report(folder)
     return folder / "results.csv"
@@ -73,7 +75,7 @@ def rows(study: Study, manifest: Manifest, out: Path, workers: int) -> list[dict
     made = []
     for (method, budget), sets in exported(manifest, out / "sets").items():
         found: dict[tuple[str, ...], dict[str, float]] = defaultdict(dict)
-        path = trained(study, method, budget, [folder for folder, _ in sets], out, manifest.store, workers)
+        path = trained(study, manifest, method, budget, [folder for folder, _ in sets], out, workers)
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 if row["train_replicate"] == "0":

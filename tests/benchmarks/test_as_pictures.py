@@ -34,6 +34,7 @@ steps = 3
 def test_learnt_sets_alone_are_exported_and_trained_on_again(tmp_path, monkeypatch, capsys):
     (tmp_path / "small.toml").write_text(STUDY)
     folder, out = tmp_path / "small", tmp_path / "out"
+    monkeypatch.chdir(tmp_path)  # where nothing may be left
     assert not run(Study.from_toml(tmp_path / "small.toml"), folder, workers=1)
     words = [str(tmp_path / "small.toml"), str(folder), "--out", str(out), "--workers", "1"]
     monkeypatch.setattr(sys, "argv", ["as_pictures", *words])
@@ -41,6 +42,7 @@ def test_learnt_sets_alone_are_exported_and_trained_on_again(tmp_path, monkeypat
     head, _, *lines = capsys.readouterr().out.strip().splitlines()[-4:]
     assert [line.split("|")[1].strip() for line in lines] == ["learnt", "learnt"] and "pictures − made" in head
 
+    assert {path.name for path in tmp_path.iterdir()} == {"small.toml", "small", "out"}
     job = next(job for job in Manifest.read(folder).finished("condense") if job.labels["method"] == "learnt")
     made = Condensed.load(Manifest.read(folder).cell(job))
     zero = out / "sets" / "learnt" / "ipc=1" / "0" / "0" / "00000.png"
