@@ -14,6 +14,7 @@ import warnings
 from collections import defaultdict
 from pathlib import Path
 
+from decoct.core.cells import store_of
 from decoct.core.condensed import Condensed
 from decoct.report.read.manifest import Manifest
 from decoct.report.stats.intervals import t_interval
@@ -52,14 +53,14 @@ def trained(
     Raises:
         SystemExit: a job failed.
     """
-    said = asked.model_dump(mode="json")
-    own = [each for each in said["condensers"] if method == (each if isinstance(each, str) else label(each))]
+    fields = asked.model_dump(mode="json")
+    own = [each for each in fields["condensers"] if method == (each if isinstance(each, str) else label(each))]
     external = {"label": PICTURES, "paths": [str(folder.absolute()) for folder in folders]}
-    budgets = [each for each, known in zip(said["budgets"], asked.budgets, strict=True) if str(known) == budget]
+    budgets = [each for each, known in zip(fields["budgets"], asked.budgets, strict=True) if str(known) == budget]
     rest = {"name": PICTURES, "ceiling": False, "metrics": {"names": []}}
-    study = Study.from_dict(said | rest | {"condensers": own, "external": [external], "budgets": budgets})
+    study = Study.from_dict(fields | rest | {"condensers": own, "external": [external], "budgets": budgets})
     folder = out / f"{method}_{budget}"
-    if failures := run(study, folder, workers=workers, store=manifest.folder / manifest.store):
+    if failures := run(study, folder, workers=workers, store=store_of(manifest.folder, manifest.store)):
         raise SystemExit("\n".join(failures.values()))
     write_report(folder)
     return folder / "results.csv"
