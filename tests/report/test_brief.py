@@ -41,6 +41,33 @@ def test_the_first_three_lines_are_what_where_and_how_often(builder):
     assert re.match(said, lines[2])
 
 
+def test_sets_at_chance_under_some_labels_are_named_with_what_they_reach_under_others(builder):
+    builder.twist = lambda m, protocol, _: -0.7 if m == "rded" and protocol != "erm" else 0.0
+    summary, lines = told(builder)
+    own = {(a.setting.protocol, a.setting.budget): a.interval.mean for a in summary.accuracies if a.method == "rded"}
+    assert own["multi_teacher", "ipc=1"] < 0.1 < own["erm", "ipc=1"]
+    reached = f"{100 * own['erm', 'ipc=1']:.1f} % under erm"
+    assert starting(lines, "At chance") == (
+        "At chance (10.0 %), where random sets are not: "
+        f"rded under single_teacher and multi_teacher at IPC 1 ({reached}); "
+        f"rded under single_teacher and multi_teacher at IPC 10 ({100 * own['erm', 'ipc=10']:.1f} % under erm)."
+    )
+
+
+def test_sets_at_chance_under_all_labels_reach_nothing(builder):
+    builder.truth |= {"sre2l": 0.05}
+    builder.budgets = ("ipc=1",)
+    everywhere = "sre2l under erm, single_teacher and multi_teacher at IPC 1."
+    assert starting(told(builder)[1], "At chance") == f"At chance (10.0 %), where random sets are not: {everywhere}"
+
+
+def test_where_random_sets_are_at_chance_nothing_else_is_said_to_be(builder):
+    builder.truth |= {"random": 0.08, "sre2l": 0.05}
+    builder.budgets = ("ipc=1",)
+    summary, lines = told(builder)
+    assert len(summary.unreadable) == 3 and starting(lines, "At chance") is None
+
+
 def test_the_clearest_difference_is_that_of_its_verdict(builder):
     summary, lines = told(builder)
     line = starting(lines, "Clearest difference: ")

@@ -144,6 +144,7 @@ def _more(summary: "Summary") -> Iterator[str]:
         yield f"Failed: {wording.count(len(summary.failures), 'job')}; the page gives the messages."
     if unreadable := readable.sentences(summary.unreadable):
         yield f"{'; '.join(unreadable)}."
+    yield from _fallen(summary)
     pairs = [(v, other, c) for v in _distilled(summary) for other, c in v.coresets.items() if c.n]
     yield from _clearest(summary, pairs)
     yield from _random(summary)
@@ -156,6 +157,29 @@ def _more(summary: "Summary") -> Iterator[str]:
     if less := [c.method for c in summary.claims.consistent if c.shown]:
         verb = "covers" if len(less) == 1 else "cover"
         yield f"{' and '.join(less)} {verb} the data less well than the best coreset in every independent reading."
+
+
+def _fallen(summary: "Summary") -> Iterator[str]:
+    """Methods whose students are at chance where random sets are not, and what the same sets reach elsewhere.
+
+    Where they reach something, the images teach, and the labels that they were given do not.
+    """
+    chance, images, out = (
+        summary.judged.chance,
+        summary.run.data["images"]["test"],
+        {u.setting for u in summary.unreadable},
+    )
+    own = [a for a in summary.accuracies if a.method in summary.methods and a.setting not in out]
+    parts = []
+    for (method, *_), sets in grouped(own, lambda a: (a.method, *a.setting[1:])).items():
+        fallen = [a for a in sets if readable.at_chance(a.interval, chance, images)]
+        if fallen:
+            under = wording.joined([a.setting.protocol for a in fallen])
+            best = max((a for a in sets if a not in fallen), key=lambda a: a.interval.mean, default=None)
+            but = f" ({wording.percent(best.interval.mean)} % under {best.setting.protocol})" if best else ""
+            parts.append(f"{method}{_where(summary, fallen[0].setting._replace(protocol=under))}{but}")
+    if parts:
+        yield f"At chance ({wording.percent(chance)} %), where random sets are not: {'; '.join(parts)}."
 
 
 def _clearest(summary: "Summary", pairs: Sequence[tuple[Verdict, str, Comparison]]) -> Iterator[str]:

@@ -80,14 +80,14 @@ def unreadable(
     return tuple(found)
 
 
-def at_chance(random: Interval, chance: float, test_images: int) -> bool:
-    """Random sets are not shown to be above a constant answer: the lower end of their interval is not above chance.
+def at_chance(own: Interval, chance: float, test_images: int) -> bool:
+    """A method's sets are not shown to be above a constant answer: the lower end of their interval is not above chance.
 
     Below ``FEWEST`` sets it is Wilson's over the test images. Where random is truly at chance, one setting in forty
     passes; where it is little above, more sets let more pass (15 % beside 10 %, spread 2 points: 62 % with 3 sets, 98 %
     with 5).
     """
-    return _bounds(random, test_images).lo <= chance
+    return _bounds(own, test_images).lo <= chance
 
 
 def short_ceiling(full: Interval, hard: Interval) -> bool:
@@ -161,7 +161,7 @@ def _budgets(own: Sequence[Unreadable]) -> tuple[str, ...]:
 
 
 def _sentence(panels: Sequence[Sequence[Unreadable]]) -> str:
-    first, places = panels[0][0], _and([wording.budget(b) for b in _budgets(panels[0])])
+    first, places = panels[0][0], wording.joined([wording.budget(b) for b in _budgets(panels[0])])
     protocols = ", ".join(own[0].setting.protocol for own in panels)
     at = f" at {places}" if places else ""
     reached = [u.reached for own in panels for u in (own[:1] if first.rule == "ceiling" else own)]
@@ -171,7 +171,7 @@ def _sentence(panels: Sequence[Sequence[Unreadable]]) -> str:
 
 def _why(rule: Rule, reached: Sequence[float], beside: float, under: str) -> str:
     values = [wording.percent(x) for x in reached]
-    said = _and([f"{v} %" for v in values]) if len(values) < 4 else f"{_ends(reached)} %"
+    said = wording.joined([f"{v} %" for v in values]) if len(values) < 4 else f"{_ends(reached)} %"
     if rule == "ceiling":
         return f"the full data reach {said} ({wording.percent(beside)} % under {under})"
     if rule == "chance":
@@ -181,7 +181,3 @@ def _why(rule: Rule, reached: Sequence[float], beside: float, under: str) -> str
 
 def _ends(values: Sequence[float]) -> str:
     return wording.span(wording.percent(min(values)), wording.percent(max(values)))
-
-
-def _and(words: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))

@@ -1,7 +1,7 @@
 """How numbers and names are written: for people percent, points, seconds, bytes; for JSON plain values."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from decoct.core.budget import Budget
@@ -67,6 +67,11 @@ def margins(values: Iterable[float]) -> str:
 def count(number: int, noun: str) -> str:
     """``1 setting``, ``2 settings``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def joined(words: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
 
 def number(n: int) -> str:

@@ -95,7 +95,7 @@ class Ranks:
             return f"The ranks do not distinguish the methods ({test}, {p})"
         if len(self.mean) == 2:
             return f"The ranks distinguish the two methods ({test}, {p})"
-        joined = "; ".join(" and ".join([", ".join(group[:-1]), group[-1]]) for group in self.groups)
+        joined = "; ".join(wording.joined(group) for group in self.groups)
         rest = f"not distinguished: {joined}" if joined else "every method is distinguished from every other"
         return (
             f"The methods do not all rank alike ({test}, {p}); "
