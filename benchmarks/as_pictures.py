@@ -2,7 +2,8 @@
 
 Pixels that a method learns may be darker than black or lighter than white, which no file of pictures holds. What are
 they worth within the range? Every set of a run that is not of 8 bits is exported, read again and trained on by the same
-students, which start alike and see the same batches; differences are paired over sets.
+students, which start alike and see the same batches; differences are paired over sets. Beside them stands how many of
+the images the protocol's teachers take for their class, whole and unmixed.
 
     python benchmarks/as_pictures.py examples/fashion_mnist.toml runs/fashion_mnist --out runs/as_pictures
     python benchmarks/as_pictures.py --table runs/as_pictures/rows.csv           # once more, of its rows
@@ -13,27 +14,35 @@ import csv
 import warnings
 from collections import defaultdict
 from pathlib import Path
+from statistics import fmean
 
+from decoct import load_data, load_set, relabel
+from decoct.api import Compute
 from decoct.core.cells import store_of
 from decoct.core.condensed import Condensed
+from decoct.core.interfaces import TrainProtocol
+from decoct.data.dataset import Dataset
 from decoct.report.read.manifest import Manifest
 from decoct.report.stats.intervals import t_interval
 from decoct.report.write import write_report
 from decoct.study.run import run
 from decoct.study.study import Study
+from decoct.training.recipe import Storing
 from early_teachers import said
 from yardstick import table
 
-COLUMNS = ("method", "budget", "protocol", "student", "set", "as_made", "as_pictures", "outside")
+SEEN = ("seen_as_made", "seen_as_pictures")  # percent of the images that teachers take for their class
+COLUMNS = ("method", "budget", "protocol", "student", "set", "as_made", "as_pictures", "outside", *SEEN)
 PICTURES = "as_pictures"  # label of the exported sets in a study of their own
 
 
-def exported(manifest: Manifest, out: Path) -> dict[tuple[str, str], list[tuple[Path, float]]]:
-    """Folders of pictures by method and budget, a set each, with the share of pixels that they cut off, in percent."""
-    found: dict[tuple[str, str], list[tuple[Path, float]]] = defaultdict(list)
+def exported(manifest: Manifest, out: Path) -> dict[tuple[str, str], list[tuple[Path, Path, float]]]:
+    """By method and budget, for each set: its cell, a folder of pictures, percent of its pixels that these cut off."""
+    found: dict[tuple[str, str], list[tuple[Path, Path, float]]] = defaultdict(list)
     for job in manifest.finished("condense"):
         method, budget, number = (job.labels[word] for word in ("method", "budget", "condense_replicate"))
-        made = Condensed.load(manifest.cell(job))
+        cell = manifest.cell(job)
+        made = Condensed.load(cell)
         if made.images is None or made.images.dtype.kind == "u":
             continue
         folder = out / method / budget / str(number)
@@ -41,7 +50,7 @@ def exported(manifest: Manifest, out: Path) -> dict[tuple[str, str], list[tuple[
             warnings.simplefilter("ignore")  # that floats are quantised
             made.export(folder)
         outside = 100 * float(((made.images < 0) | (made.images > 1)).mean())
-        found[method, budget].append((folder, outside))
+        found[method, budget].append((cell, folder, outside))
     return found
 
 
@@ -71,20 +80,32 @@ def label(entry: dict[str, str]) -> str:
     return entry.get("label", entry["name"])
 
 
+def seen(path: Path, data: Dataset, protocol: TrainProtocol, study: Study, compute: Compute) -> float | str:
+    """Percent of a set's images that the teachers of a protocol take for their class; empty where it has none."""
+    if not protocol.label_teachers(data.size):
+        return ""
+    table, per = protocol.config(), Storing(per="image")
+    labels = relabel(path, data, protocol=table, storing=per, compute=compute, teachers=study.teachings())
+    return 100 * float((labels.arrays["values"].argmax(1) == load_set(path, data).labels).mean())
+
+
 def rows(study: Study, manifest: Manifest, out: Path, workers: int) -> list[dict[str, object]]:
     """One for each pair of students."""
-    made = []
+    made, data, recipes = [], load_data(study.data), study.recipes()
+    compute = Compute(store=store_of(manifest.folder, manifest.store), precision=study.precision)
     for (method, budget), sets in exported(manifest, out / "sets").items():
         found: dict[tuple[str, ...], dict[str, float]] = defaultdict(dict)
-        path = trained(study, manifest, method, budget, [folder for folder, _ in sets], out, workers)
+        path = trained(study, manifest, method, budget, [folder for _, folder, _ in sets], out, workers)
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 if row["train_replicate"] == "0":
                     place = row["protocol"], row["student"], row["condense_replicate"]
                     found[place][row["method"]] = 100 * float(row["accuracy"])
         for (protocol, student, number), pair in sorted(found.items()):
-            cells = (method, budget, protocol, student, number, pair[method], pair[PICTURES], sets[int(number)][1])
-            made.append(dict(zip(COLUMNS, cells, strict=True)))
+            *paths, outside = sets[int(number)]
+            cells = method, budget, protocol, student, number, pair[method], pair[PICTURES], outside
+            judged = (seen(path, data, recipes[protocol], study, compute) for path in paths)
+            made.append(dict(zip(COLUMNS, (*cells, *judged), strict=True)))
     return made
 
 
@@ -110,7 +131,8 @@ def main() -> None:
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             groups[row["method"], row["protocol"], row["budget"]].append(row)
-    head = ["method", "protocol", "size", "pixels outside, %", "as made, %", "as pictures, %", "pictures − made", "n"]
+    head = ["method", "protocol", "size", "pixels outside, %", "seen as their class, made → pictures, %"]
+    head += ["as made, %", "as pictures, %", "pictures − made", "n"]
     print(table(head, [line(place, own) for place, own in groups.items()]))
 
 
@@ -120,8 +142,9 @@ def line(place: tuple[str, ...], own: list[dict[str, str]]) -> list[str]:
     made, pictures, outside = ([float(row[word]) for row in own] for word in ("as_made", PICTURES, "outside"))
     apart = [a - b for a, b in zip(pictures, made, strict=True)]
     intervals = said(t_interval(made)), said(t_interval(pictures)), said(t_interval(apart), "+")
-    cut = f"{sum(outside) / len(outside):.0f}"
-    return [method, protocol, budget.replace("ipc=", "IPC "), cut, *intervals, str(len(own))]
+    taken = " → ".join(f"{fmean(float(row[word]) for row in own):.0f}" for word in SEEN if own[0][word])
+    size = budget.replace("ipc=", "IPC ")
+    return [method, protocol, size, f"{fmean(outside):.0f}", taken, *intervals, str(len(own))]
 
 
 if __name__ == "__main__":

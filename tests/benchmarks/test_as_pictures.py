@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from decoct import load_data
 from decoct.core.condensed import Condensed
+from decoct.needs.teacher import load_teacher
 from decoct.report.read.manifest import Manifest
 from decoct.study.run import run
 from decoct.study.study import Study
@@ -25,8 +28,15 @@ replicates = {condense = 2}
 ceiling = false
 condensers = ["random", {name = "dm", label = "learnt", net = "convnet2_w8", iterations = 3, batch = 8, lr = 500}]
 metrics = {names = []}
+[[teachers]]
+net = "convnet1_w8"
+epochs = 1
 [[protocols]]
 name = "erm"
+steps = 3
+[[protocols]]
+name = "single_teacher"
+teacher = "convnet1_w8"
 steps = 3
 """
 
@@ -39,8 +49,10 @@ def test_learnt_sets_alone_are_exported_and_trained_on_again(tmp_path, monkeypat
     words = [str(tmp_path / "small.toml"), str(folder), "--out", str(out), "--workers", "1"]
     monkeypatch.setattr(sys, "argv", ["as_pictures", *words])
     as_pictures.main()
-    head, _, *lines = capsys.readouterr().out.strip().splitlines()[-4:]
-    assert [line.split("|")[1].strip() for line in lines] == ["learnt", "learnt"] and "pictures − made" in head
+    head, _, *lines = capsys.readouterr().out.strip().splitlines()[-6:]
+    cells = [[word.strip() for word in line.split("|")[1:-1]] for line in (head, *lines)]
+    assert [own[0] for own in cells[1:]] == ["learnt"] * 4
+    taken = {(own[1], own[2]): own[cells[0].index("seen as their class, made → pictures, %")] for own in cells[1:]}
 
     assert {path.name for path in tmp_path.iterdir()} == {"small.toml", "small", "out"}
     job = next(job for job in Manifest.read(folder).finished("condense") if job.labels["method"] == "learnt")
@@ -50,6 +62,19 @@ def test_learnt_sets_alone_are_exported_and_trained_on_again(tmp_path, monkeypat
     assert np.array_equal(np.asarray(Image.open(zero)), np.round(first.clip(0, 1) * 255))
     with (out / "rows.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 4 and {row["budget"] for row in rows} == {"ipc=1", "ipc=2"}
+    assert len(rows) == 8 and {row["budget"] for row in rows} == {"ipc=1", "ipc=2"}
     outside = 100 * ((made.images < 0) | (made.images > 1)).mean()
     assert float(rows[0]["outside"]) == pytest.approx(outside) and outside > 0
+    assert {row["seen_as_made"] for row in rows if row["protocol"] == "erm"} == {""}
+    assert taken["erm", "IPC 1"] == ""
+
+    manifest, data = Manifest.read(folder), load_data("digits")
+    teacher = next(manifest.cell(job) for job in manifest.finished("teacher") if job.labels["net"] == "convnet1_w8")
+    mean, std = (np.reshape(value, (-1, 1, 1)) for value in (data.mean, data.std))
+    with torch.inference_mode():
+        answers = load_teacher(teacher, data, "cpu")(torch.tensor((made.images - mean) / std, dtype=torch.float32))
+    own = next(row for row in rows if row["protocol"] == "single_teacher")
+    assert float(own["seen_as_made"]) == 100 * np.mean(answers.argmax(1).numpy() == made.labels)
+    mine = [row for row in rows if row["protocol"] == "single_teacher" and row["budget"] == "ipc=1"]
+    both = (np.mean([float(row[word]) for row in mine]) for word in ("seen_as_made", "seen_as_pictures"))
+    assert taken["single_teacher", "IPC 1"] == " → ".join(f"{share:.0f}" for share in both)
