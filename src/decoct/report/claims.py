@@ -17,7 +17,7 @@ from decoct.report.grouped import grouped
 from decoct.report.judged import Judged
 from decoct.report.read.manifest import REFERENCE
 from decoct.report.sections.beyond._agreed import Coverage
-from decoct.report.sections.beyond.consistent import Consistent, consistencies
+from decoct.report.sections.beyond.consistent import Consistent, consistencies, sentences
 from decoct.report.sections.beyond.coverage import coverage_sentences, overall_coverage
 from decoct.report.sections.cost import equal as equal_cost
 from decoct.report.sections.cost import multiples as cost
@@ -89,11 +89,11 @@ def claims(judged: Judged, covered: Sequence[Coverage]) -> Claims:
     multiples, equal = cost.multiples(frame), equal_costs(judged)
     less = consistencies(covered)
     takes = [cost.overall(multiples), equal_cost.overall(equal), cost.uncounted(frame)]
-    covers = [overall_coverage(covered), *(c.sentence() for c in less if c.behind)]
+    covers = [overall_coverage(covered), *sentences(c for c in less if c.behind)]
     if "distillation" not in families.values():
         takes = covers = [NO_METHOD]
     costs = *cost.sentences(frame, multiples), *equal_cost.sentences(equal)
-    coverage = *coverage_sentences(covered), *(c.sentence() for c in less)
+    coverage = *coverage_sentences(covered), *sentences(less)
     four = (
         _against_random(distilled, random),
         _against_coresets(distilled, reached, ours(families)),

@@ -99,8 +99,10 @@ def test_runs_on_the_same_data_complete_each_other_or_are_refused(builder, tmp_p
 def test_what_is_set_otherwise_on_other_data_is_said(runs, edited):
     one, two = runs(one={}, two={})
     edited(two, lambda run: run["study"]["protocols"]["erm"].update(steps=9))
+    for method in ("rded", "herding"):
+        edited(two, lambda run, method=method: run["methods"][method]["config"].update(factor=2))
     found = board([one, two])
-    assert found.unlike == ("The runs set the protocol erm differently: steps",)
+    assert found.unlike == ("The runs set differently: factor of herding and rded; steps of erm",)
     assert found.unlike[0] in printed(found)
 
 

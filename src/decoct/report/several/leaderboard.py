@@ -216,8 +216,10 @@ def _panels(
 
 
 def _unlike(runs: Sequence[Manifest]) -> Iterable[str]:
-    for what, fields in _otherwise(runs):
-        yield f"The runs set the {what} differently: {fields}"
+    alike = grouped(_otherwise(runs), lambda own: own[1])
+    labels = {fields: [what.partition(" ")[2] for what, _ in own] for fields, own in alike.items()}
+    if said := "; ".join(f"{fields} of {wording.joined(own)}" for fields, own in labels.items()):
+        yield f"The runs set differently: {said}"
     margins = dict.fromkeys(run.margin for run in runs)
     if len(margins) > 1:
         yield f"The margins differ: {', '.join('by default' if m is None else f'{m:g}' for m in margins)}"

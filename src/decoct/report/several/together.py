@@ -11,7 +11,7 @@ from decoct.report.conclusion import Beside, Conclusion, beside_random, conclude
 from decoct.report.grouped import grouped
 from decoct.report.judged import Judged
 from decoct.report.read.manifest import Manifest
-from decoct.report.sections.beyond.consistent import Consistent, consistencies
+from decoct.report.sections.beyond.consistent import Consistent, consistencies, sentences
 from decoct.report.sections.beyond.coverage import coverages
 from decoct.report.standing import standings
 
@@ -44,7 +44,7 @@ class Together:
         for data, own in self.each.items():
             lines += [own.text] if len(self.each) > 1 else []
             lines += [f"On {data}, {said}" for said in (random_sentence(self.random[data]),) if said]
-        return [*lines, *(c.sentence() for c in self.consistent)]
+        return [*lines, *sentences(self.consistent)]
 
     def first(self) -> str:
         """The conclusion over all data sets, and the methods that it covers."""

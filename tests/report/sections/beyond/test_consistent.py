@@ -10,7 +10,7 @@ from tests.report.conftest import SD
 
 from decoct.report.read import frame
 from decoct.report.sections.beyond._agreed import Check, Coverage
-from decoct.report.sections.beyond.consistent import consistencies
+from decoct.report.sections.beyond.consistent import consistencies, sentences
 from decoct.report.sections.beyond.coverage import coverages
 from decoct.report.standing import Name, standings
 from decoct.report.stats.welch import Contrast
@@ -45,14 +45,14 @@ def test_the_largest_over_places_of_the_smallest_over_coresets_after_holm_over_m
 def test_all_places_or_those_that_are_shown_each():
     everywhere = [place("a", b, e, 1e-4, 0.9) for b in ("1", "10") for e in ("x", "y")]
     somewhere = [place("b", b, e, 1e-5 if b == "1" else 0.5, 0.9) for b in ("1", "10") for e in ("x", "y")]
-    first, second = consistencies(everywhere + somewhere)
-    assert first.sentence() == f"a covers less than the best coreset in all 4 {PLACES}"
-    assert second.sentence() == f"b covers less than the best coreset in 2 of 4 {PLACES}" and not second.shown
+    less = "less than the best coreset in"
+    first, second = found = consistencies(everywhere + somewhere)
+    assert sentences(found) == (f"a covers {less} all 4 {PLACES}", f"b covers {less} 2 of 4 {PLACES}")
+    assert first.shown and not second.shown
     both = consistencies([place("d", b, "x", 1e-4) for b in ("1", "10")])
-    assert both[0].sentence() == f"d covers less than the best coreset in both {PLACES}"
-    none = consistencies([place("c", "1", "x", 0.5)])
-    one = PLACES.replace("combinations", "combination")
-    assert none[0].sentence() == f"c covers less than the best coreset in none of 1 {one}"
+    assert sentences(both) == (f"d covers {less} both {PLACES}",)
+    none = consistencies([place(method, "1", "x", 0.5) for method in "ce"])
+    assert sentences(none) == (f"c and e cover {less} none of 1 {PLACES.replace('combinations', 'combination')}",)
 
 
 def test_what_cannot_be_tested_in_one_place_is_not_shown_everywhere():

@@ -6,7 +6,7 @@ is the largest (intersection-union), and Holm goes over the methods.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from decoct.report import wording
@@ -34,12 +34,21 @@ class Consistent:
     places: int
     behind: int
 
-    def sentence(self) -> str:
+    @property
+    def where(self) -> str:
         """In how many places it covers less."""
         of = wording.count(self.places, "combination")
         every = {1: "the one combination", 2: "both combinations"}.get(self.places, f"all {of}")
-        how = every if self.shown else f"{self.behind or 'none'} of {of}"
-        return f"{self.method} covers less than the best coreset in {how} of budget and independent extractor"
+        return every if self.shown else f"{self.behind or 'none'} of {of}"
+
+
+def sentences(found: Iterable[Consistent]) -> tuple[str, ...]:
+    """One for all methods that cover less in as many places, without full stops."""
+    return tuple(
+        f"{wording.joined([c.method for c in own])} {'covers' if len(own) == 1 else 'cover'} less than the best "
+        f"coreset in {where} of budget and independent extractor"
+        for where, own in grouped(found, lambda c: c.where).items()
+    )
 
 
 def consistencies(covered: Sequence[Coverage]) -> tuple[Consistent, ...]:

@@ -26,6 +26,7 @@ from decoct.report.read.manifest import REFERENCE
 from decoct.report.sections.beyond import _agreed
 from decoct.report.sections.beyond._agreed import Check, Coverage, Covers
 from decoct.report.sections.beyond._independent import independent
+from decoct.report.sections.beyond.consistent import sentences
 from decoct.report.standing import Name, Standing
 from decoct.report.stats import comparisons, intervals
 from decoct.report.stats.intervals import ALPHA
@@ -228,7 +229,7 @@ def show(summary: "Summary") -> Markup:
 
 
 def _say(summary: "Summary") -> str:
-    return "; ".join(c.sentence() for c in summary.claims.consistent if c.behind)
+    return "; ".join(sentences(c for c in summary.claims.consistent if c.behind))
 
 
 SECTION = Section("Coverage of held-out images", 10, show, _say)
