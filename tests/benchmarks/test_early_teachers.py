@@ -13,7 +13,7 @@ def test_a_line_for_each_stop_and_the_last_without_a_difference(tmp_path, monkey
     small = {"DATA": "digits", "STUDENT": "convnet1_w8", "IPCS": (1,)}
     for name, value in small.items():
         monkeypatch.setattr(early_teachers, name, value)
-    asked = "--net convnet2_bn --stops 0.5 --sets 2 --workers 1 --out"
+    asked = "--net convnet2_bn_w32 --stops 0.5 --sets 2 --workers 1 --out"
     monkeypatch.setattr(sys, "argv", ["early_teachers", *asked.split(), str(tmp_path)])
     early_teachers.main()
     *_, head, _, early, end = (line.split("|")[1:-1] for line in capsys.readouterr().out.strip().splitlines())
