@@ -48,7 +48,7 @@ def test_sets_at_chance_under_some_labels_are_named_with_what_they_reach_under_o
     assert own["multi_teacher", "ipc=1"] < 0.1 < own["erm", "ipc=1"]
     reached = f"{100 * own['erm', 'ipc=1']:.1f} % under erm"
     assert starting(lines, "At chance") == (
-        "At chance (10.0 %), where random sets are not: "
+        "At chance (10.0 %) where random sets are not: "
         f"rded under single_teacher and multi_teacher at IPC 1 ({reached}); "
         f"rded under single_teacher and multi_teacher at IPC 10 ({100 * own['erm', 'ipc=10']:.1f} % under erm)."
     )
@@ -57,8 +57,13 @@ def test_sets_at_chance_under_some_labels_are_named_with_what_they_reach_under_o
 def test_sets_at_chance_under_all_labels_reach_nothing(builder):
     builder.truth |= {"sre2l": 0.05}
     builder.budgets = ("ipc=1",)
-    everywhere = "sre2l under erm, single_teacher and multi_teacher at IPC 1."
-    assert starting(told(builder)[1], "At chance") == f"At chance (10.0 %), where random sets are not: {everywhere}"
+    soft = "sre2l under single_teacher and multi_teacher at IPC 1."
+    assert starting(told(builder)[1], "At chance") == f"At chance (10.0 %) where random sets are not: {soft}"
+
+
+def test_sets_at_chance_under_hard_labels_alone_are_no_matter_of_teachers(builder):
+    builder.twist = lambda m, protocol, _: -0.7 if m == "rded" and protocol == "erm" else 0.0
+    assert starting(told(builder)[1], "At chance") is None
 
 
 def test_where_random_sets_are_at_chance_nothing_else_is_said_to_be(builder):

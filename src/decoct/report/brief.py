@@ -160,26 +160,25 @@ def _more(summary: "Summary") -> Iterator[str]:
 
 
 def _fallen(summary: "Summary") -> Iterator[str]:
-    """Methods whose students are at chance where random sets are not, and what the same sets reach elsewhere.
+    """Methods whose students are at chance under teachers' labels where those of random sets are not.
 
-    Where they reach something, the images teach, and the labels that they were given do not.
+    What the same sets reach under hard labels stands beside: if that is above chance, their images teach, and it is the
+    teachers who misread them.
     """
-    chance, images, out = (
-        summary.judged.chance,
-        summary.run.data["images"]["test"],
-        {u.setting for u in summary.unreadable},
-    )
+    run, chance, images = summary.run, summary.judged.chance, summary.run.data["images"]["test"]
+    out, parts = {u.setting for u in summary.unreadable}, []
     own = [a for a in summary.accuracies if a.method in summary.methods and a.setting not in out]
-    parts = []
     for (method, *_), sets in grouped(own, lambda a: (a.method, *a.setting[1:])).items():
-        fallen = [a for a in sets if readable.at_chance(a.interval, chance, images)]
-        if fallen:
-            under = wording.joined([a.setting.protocol for a in fallen])
-            best = max((a for a in sets if a not in fallen), key=lambda a: a.interval.mean, default=None)
+        fallen = [readable.at_chance(a.interval, chance, images) for a in sets]
+        hard = [run.labels(a.setting.protocol) == "hard" for a in sets]
+        if soft := [a.setting for a, low, plain in zip(sets, fallen, hard, strict=True) if low and not plain]:
+            under = wording.joined([setting.protocol for setting in soft])
+            others = [a for a, low, plain in zip(sets, fallen, hard, strict=True) if plain and not low]
+            best = max(others, key=lambda a: a.interval.mean, default=None)
             but = f" ({wording.percent(best.interval.mean)} % under {best.setting.protocol})" if best else ""
-            parts.append(f"{method}{_where(summary, fallen[0].setting._replace(protocol=under))}{but}")
+            parts.append(f"{method}{_where(summary, soft[0]._replace(protocol=under))}{but}")
     if parts:
-        yield f"At chance ({wording.percent(chance)} %), where random sets are not: {'; '.join(parts)}."
+        yield f"At chance ({wording.percent(chance)} %) where random sets are not: {'; '.join(parts)}."
 
 
 def _clearest(summary: "Summary", pairs: Sequence[tuple[Verdict, str, Comparison]]) -> Iterator[str]:
