@@ -99,7 +99,7 @@ PAGES = {
         ("pruning_fashion", "pruning_by_class", "pruning_clipart"),
         ["pruning.py RUNS/pruning_fashion RUNS/pruning_by_class RUNS/pruning_clipart"],
     ),
-    "verdict": Page((BUILT_IN, "fashion_mnist"), rows={"digits.csv": f"{BUILT_IN}/results.csv"}),
+    "verdict": Page((BUILT_IN, "fashion_mnist", "clipart"), rows={"digits.csv": f"{BUILT_IN}/results.csv"}),
 }
 
 
