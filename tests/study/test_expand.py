@@ -369,6 +369,19 @@ def test_random_sets_are_measured_once_a_budget_and_as_often_as_is_asked_for(job
     assert {job.keyed["resamples"] for job in quiet if job.kind == "measure"} == {0}
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"condense": 2}, {"random": 0, "herding": 20}),
+        ({"condense": 2, "teacher": 2}, {"random": 0, "herding": 0}),
+        ({"condense": 1}, {"random": 20, "herding": 20}),
+    ],
+)
+def test_resamples_are_for_sets_that_are_the_only_ones_of_their_method(jobs, changes, expected):
+    found = [job for job in jobs(condensers=["random", "herding"], replicates=changes) if job.kind == "measure"]
+    assert {job.labels["method"]: job.keyed["resamples"] for job in found} == expected
+
+
 def test_a_papers_own_protocol_trains_on_the_sets_that_it_names_and_on_the_full_data(jobs):
     own = {"name": "erm", "label": "own", "epochs": 9, "native": True}
     named = jobs(protocols=["erm", own | {"methods": ["herding"]}], condensers=["random", "herding", "k_center"])

@@ -24,10 +24,11 @@ T = TypeVar("T")
 
 
 class Made(NamedTuple):
-    """A set that is in the store or will be: the key of its cell, and its coordinates."""
+    """A set that is in the store or will be: the key of its cell, its coordinates, and whether all replicates share it."""
 
     key: str
     labels: Mapping[str, str | int]
+    alone: bool = True
 
 
 @dataclass
@@ -157,7 +158,8 @@ class Planner(Plan):
         ipc = self._once(("ipc", label, budget), method, largest)
         made, asked = self._once("method", method, lambda: self._resolve(method))
         one, needs = self._needed(method, asked, 0), self._needed(method, asked, self._drawn(replicate))
-        number = replicate if made.stochastic or needs != one else 0
+        alone = not made.stochastic and self._needed(method, asked, self._drawn(1)) == one
+        number = 0 if alone else replicate
         drawn = self.derive("condense", made.name, replicate) if made.stochastic else None
         labels: dict[str, str | int] = {"method": label, "budget": str(budget), "condense_replicate": number}
         keyed = {"seed": drawn, "budget": self._once("said", budget, budget.model_dump)}
@@ -165,7 +167,7 @@ class Planner(Plan):
         for number, share in enumerate(shares(made, len(self.data.class_names), ipc, shards)):
             part = self._add("shard", made, {**keyed, **share}, needs, {**labels, "shard": number})
             inputs[f"shard:{number}"] = part.key
-        return Made(self._add("condense", made, keyed, inputs, labels).key, labels)
+        return Made(self._add("condense", made, keyed, inputs, labels).key, labels, alone)
 
     def _resolve(self, method: Condenser) -> tuple[Condenser, tuple[Need, ...]]:
         """The method as it is keyed at this resolution, files by content; and what it needs."""
