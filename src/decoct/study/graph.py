@@ -24,7 +24,13 @@ T = TypeVar("T")
 
 
 class Made(NamedTuple):
-    """A set that is in the store or will be: the key of its cell, its coordinates, and whether all replicates share it."""
+    """A set that is in the store or will be.
+
+    Attributes:
+        key: of its cell.
+        labels: its coordinates.
+        alone: that it is the only one of its method and budget, which all replicates share.
+    """
 
     key: str
     labels: Mapping[str, str | int]
