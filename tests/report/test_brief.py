@@ -61,6 +61,12 @@ def test_sets_at_chance_under_all_labels_reach_nothing(builder):
     assert starting(told(builder)[1], "At chance") == f"At chance (10.0 %) where random sets are not: {soft}"
 
 
+def test_without_random_sets_nothing_is_said_of_chance(builder):
+    del builder.methods["random"]
+    builder.twist = lambda m, protocol, _: -0.7 if m == "rded" and protocol != "erm" else 0.0
+    assert starting(told(builder)[1], "At chance") is None
+
+
 def test_sets_at_chance_under_hard_labels_alone_are_no_matter_of_teachers(builder):
     builder.twist = lambda m, protocol, _: -0.7 if m == "rded" and protocol == "erm" else 0.0
     assert starting(told(builder)[1], "At chance") is None

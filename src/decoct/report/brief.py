@@ -15,7 +15,7 @@ from decoct.report.accuracy import Setting
 from decoct.report.advice.recommend import stretches
 from decoct.report.coresets import which
 from decoct.report.grouped import grouped
-from decoct.report.read.manifest import CONTROL, Manifest
+from decoct.report.read.manifest import CONTROL, REFERENCE, Manifest
 from decoct.report.stats import power
 from decoct.report.stats.comparisons import Comparison
 from decoct.report.verdict import Verdict
@@ -162,12 +162,12 @@ def _more(summary: "Summary") -> Iterator[str]:
 def _fallen(summary: "Summary") -> Iterator[str]:
     """Methods whose students are at chance under teachers' labels where those of random sets are not.
 
-    What the same sets reach under hard labels stands beside: if that is above chance, their images teach, and it is the
-    teachers who misread them.
+    What the same sets reach under hard labels stands beside: if that is above chance, their images teach, and it is
+    likely that the teachers misread them.
     """
     run, chance, images = summary.run, summary.judged.chance, summary.run.data["images"]["test"]
-    out, parts = {u.setting for u in summary.unreadable}, []
-    own = [a for a in summary.accuracies if a.method in summary.methods and a.setting not in out]
+    there = {a.setting for a in summary.accuracies if a.method == REFERENCE} - {u.setting for u in summary.unreadable}
+    own, parts = [a for a in summary.accuracies if a.method in summary.methods and a.setting in there], []
     for (method, *_), sets in grouped(own, lambda a: (a.method, *a.setting[1:])).items():
         fallen = [readable.at_chance(a.interval, chance, images) for a in sets]
         hard = [run.labels(a.setting.protocol) == "hard" for a in sets]
