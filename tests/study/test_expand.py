@@ -373,11 +373,10 @@ def test_random_sets_are_measured_once_a_budget_and_as_often_as_is_asked_for(job
     ("changes", "expected"),
     [
         ({"condense": 2}, {"random": 0, "herding": 20}),
-        ({"condense": 2, "teacher": 2}, {"random": 0, "herding": 0}),
         ({"condense": 1}, {"random": 20, "herding": 20}),
     ],
 )
-def test_resamples_are_for_sets_that_are_the_only_ones_of_their_method(jobs, changes, expected):
+def test_resamples_are_for_methods_that_do_not_draw_several_sets(jobs, changes, expected):
     found = [job for job in jobs(condensers=["random", "herding"], replicates=changes) if job.kind == "measure"]
     assert {job.labels["method"]: job.keyed["resamples"] for job in found} == expected
 

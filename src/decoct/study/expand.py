@@ -50,7 +50,7 @@ def expand(study: Study, data: Dataset, external: Sequence[ExternalSet] = ()) ->
     ) -> None:
         """Measure a set and train students on it, for these replicates of its making."""
         if looking:
-            several = not made.alone and len(replicates) > 1  # their spread says how far a reading depends on chance
+            several = made.drawn and len(replicates) > 1  # their spread says how far a reading depends on chance
             planner.measure(made, metrics, look.extractors, 0 if several else look.resamples, given)
         method = made.labels["method"]
         trained = [each for each in protocols.items() if method in (natives.get(each[0]) or (method,))]
@@ -69,7 +69,7 @@ def expand(study: Study, data: Dataset, external: Sequence[ExternalSet] = ()) ->
             if given.job.labels["budget"] == str(budget):
                 stored = planner.external(given.labels).key if given.labels else None
                 of = replicates if given.replicate is None else [given.replicate]
-                use(planner.external(given.job)._replace(alone=given.replicate is None), of, stored, given.given)
+                use(planner.external(given.job)._replace(drawn=given.replicate is not None), of, stored, given.given)
     for protocol, student in product(protocols.items(), students):
         if study.ceiling:
             planner.train(protocol, student, None)

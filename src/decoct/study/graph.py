@@ -29,12 +29,12 @@ class Made(NamedTuple):
     Attributes:
         key: of its cell.
         labels: its coordinates.
-        alone: that it is the only one of its method and budget, which all replicates share.
+        drawn: that its method draws, so that each replicate has a set of its own.
     """
 
     key: str
     labels: Mapping[str, str | int]
-    alone: bool = True
+    drawn: bool = False
 
 
 @dataclass
@@ -164,8 +164,7 @@ class Planner(Plan):
         ipc = self._once(("ipc", label, budget), method, largest)
         made, asked = self._once("method", method, lambda: self._resolve(method))
         one, needs = self._needed(method, asked, 0), self._needed(method, asked, self._drawn(replicate))
-        alone = not made.stochastic and self._needed(method, asked, self._drawn(1)) == one
-        number = 0 if alone else replicate
+        number = replicate if made.stochastic or needs != one else 0
         drawn = self.derive("condense", made.name, replicate) if made.stochastic else None
         labels: dict[str, str | int] = {"method": label, "budget": str(budget), "condense_replicate": number}
         keyed = {"seed": drawn, "budget": self._once("said", budget, budget.model_dump)}
@@ -173,7 +172,7 @@ class Planner(Plan):
         for number, share in enumerate(shares(made, len(self.data.class_names), ipc, shards)):
             part = self._add("shard", made, {**keyed, **share}, needs, {**labels, "shard": number})
             inputs[f"shard:{number}"] = part.key
-        return Made(self._add("condense", made, keyed, inputs, labels).key, labels, alone)
+        return Made(self._add("condense", made, keyed, inputs, labels).key, labels, made.stochastic)
 
     def _resolve(self, method: Condenser) -> tuple[Condenser, tuple[Need, ...]]:
         """The method as it is keyed at this resolution, files by content; and what it needs."""

@@ -72,7 +72,7 @@ class Metrics(Part):
             sets, trained on the same data.
         names: of metrics, or tables.
         draws: random sets of each budget to compare with; 0 for none.
-        resamples: for intervals over the images of a set that is the only one of its method; 0 for none.
+        resamples: for intervals over the images of a set, unless its method draws several; 0 for none.
     """
 
     extractors: tuple[str, ...] = Field(("teacher", zoo.HELD_OUT), min_length=1)

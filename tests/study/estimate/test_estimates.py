@@ -29,7 +29,7 @@ def test_jobs_that_differ_in_seeds_or_in_the_method_of_their_set_are_alike_and_n
     def said(job):
         aside = ("method",) if job.kind in ("train", "measure") else ()
         labels = {k: v for k, v in job.labels.items() if not k.endswith("_replicate") and k not in aside}
-        return job.kind, labels, "condensed" in job.inputs
+        return job.kind, labels, "condensed" in job.inputs, job.keyed.get("resamples")
 
     likes = likenesses(Study.from_dict(TABLE), digits)
     for a, like in likes:
