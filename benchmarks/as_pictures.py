@@ -122,7 +122,10 @@ def main() -> None:
         parser.error("name a study and the folder of its run, or --table with rows")
     path = asked.table or asked.out / "rows.csv"
     if asked.table is None:
-        made = rows(Study.from_toml(asked.study), Manifest.read(asked.run), asked.out, asked.workers)
+        study = Study.from_toml(asked.study)
+        if study.replicates.teacher > 1:
+            raise SystemExit("all sets need one teacher (replicates.teacher = 1): it is asked what it takes them for")
+        made = rows(study, Manifest.read(asked.run), asked.out, asked.workers)
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
@@ -130,21 +133,21 @@ def main() -> None:
     groups: dict[tuple[str, ...], list[dict[str, str]]] = defaultdict(list)
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            groups[row["method"], row["protocol"], row["budget"]].append(row)
-    head = ["method", "protocol", "size", "pixels outside, %", "seen as their class, made → pictures, %"]
+            groups[row["method"], row["protocol"], row["student"], row["budget"]].append(row)
+    head = ["method", "protocol", "student", "size", "pixels outside, %", "seen as their class, made → pictures, %"]
     head += ["as made, %", "as pictures, %", "pictures − made", "n"]
     print(table(head, [line(place, own) for place, own in groups.items()]))
 
 
 def line(place: tuple[str, ...], own: list[dict[str, str]]) -> list[str]:
     """Of the table: one method in one setting."""
-    method, protocol, budget = place
+    *named, budget = place
     made, pictures, outside = ([float(row[word]) for row in own] for word in ("as_made", PICTURES, "outside"))
     apart = [a - b for a, b in zip(pictures, made, strict=True)]
     intervals = said(t_interval(made)), said(t_interval(pictures)), said(t_interval(apart), "+")
     taken = " → ".join(f"{fmean(float(row[word]) for row in own):.0f}" for word in SEEN if own[0][word])
     size = budget.replace("ipc=", "IPC ")
-    return [method, protocol, size, f"{fmean(outside):.0f}", taken, *intervals, str(len(own))]
+    return [*named, size, f"{fmean(outside):.0f}", taken, *intervals, str(len(own))]
 
 
 if __name__ == "__main__":

@@ -63,8 +63,16 @@ def constructed(method: str, seeds: Iterable[int], minutes: int = 20, words: str
 
 STOPS = "0.7 0.8 0.85 0.88"  # of narrow teachers, which do not reach .9
 PAGES = {
-    **{name: one(name) for name in ("authors_iterations", "beyond_accuracy", "clipart", "coresets", "decoupled")},
+    **{
+        name: one(name)
+        for name in ("authors_iterations", "beyond_accuracy", "clipart", "coresets", "decoupled", "fifty_images")
+    },
     "cleaning": Page(),
+    "cross_architecture": one(
+        "cross_architecture",
+        "as_pictures.py examples/cross_architecture.toml RUNS/cross_architecture --out RUNS/cross_as_pictures",
+        **{"cross_as_pictures.csv": "cross_as_pictures/rows.csv"},
+    ),
     "early_teachers": Page(
         steps=[f"early_teachers.py --net convnet3_bn_w32 --stops {STOPS} --out RUNS/early_teachers --store RUNS/store"],
         rows={"early_teachers.csv": "early_teachers/rows.csv"},

@@ -22,7 +22,7 @@ import as_pictures
 STUDY = """
 name = "small"
 data = "digits"
-students = ["convnet1_w8"]
+students = ["convnet1_w8", "convnet2_w8"]
 budgets = [{ipc = 1}, {ipc = 2}]
 replicates = {condense = 2}
 ceiling = false
@@ -49,10 +49,12 @@ def test_learnt_sets_alone_are_exported_and_trained_on_again(tmp_path, monkeypat
     words = [str(tmp_path / "small.toml"), str(folder), "--out", str(out), "--workers", "1"]
     monkeypatch.setattr(sys, "argv", ["as_pictures", *words])
     as_pictures.main()
-    head, _, *lines = capsys.readouterr().out.strip().splitlines()[-6:]
+    head, _, *lines = capsys.readouterr().out.strip().splitlines()[-10:]
     cells = [[word.strip() for word in line.split("|")[1:-1]] for line in (head, *lines)]
-    assert [own[0] for own in cells[1:]] == ["learnt"] * 4
-    taken = {(own[1], own[2]): own[cells[0].index("seen as their class, made → pictures, %")] for own in cells[1:]}
+    assert [own[0] for own in cells[1:]] == ["learnt"] * 8
+    of = {name: cells[0].index(name) for name in ("protocol", "student", "size", "as made, %", "n")}
+    taken = {(own[1], own[3]): own[cells[0].index("seen as their class, made → pictures, %")] for own in cells[1:]}
+    said = {tuple(own[of[name]] for name in ("protocol", "student", "size")): own for own in cells[1:]}
 
     assert {path.name for path in tmp_path.iterdir()} == {"small.toml", "small", "out"}
     job = next(job for job in Manifest.read(folder).finished("condense") if job.labels["method"] == "learnt")
@@ -62,11 +64,15 @@ def test_learnt_sets_alone_are_exported_and_trained_on_again(tmp_path, monkeypat
     assert np.array_equal(np.asarray(Image.open(zero)), np.round(first.clip(0, 1) * 255))
     with (out / "rows.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 8 and {row["budget"] for row in rows} == {"ipc=1", "ipc=2"}
+    assert len(rows) == 16 and {row["budget"] for row in rows} == {"ipc=1", "ipc=2"}
     outside = 100 * ((made.images < 0) | (made.images > 1)).mean()
     assert float(rows[0]["outside"]) == pytest.approx(outside) and outside > 0
     assert {row["seen_as_made"] for row in rows if row["protocol"] == "erm"} == {""}
     assert taken["erm", "IPC 1"] == ""
+    for (protocol, student, size), own in said.items():
+        place = {"protocol": protocol, "student": student, "budget": size.replace("IPC ", "ipc=")}
+        two = [float(row["as_made"]) for row in rows if place.items() <= row.items()]
+        assert own[of["n"]] == "2" and own[of["as made, %"]].split()[0] == f"{np.mean(two):.1f}"
 
     manifest, data = Manifest.read(folder), load_data("digits")
     teacher = next(manifest.cell(job) for job in manifest.finished("teacher") if job.labels["net"] == "convnet1_w8")
@@ -78,3 +84,11 @@ def test_learnt_sets_alone_are_exported_and_trained_on_again(tmp_path, monkeypat
     mine = [row for row in rows if row["protocol"] == "single_teacher" and row["budget"] == "ipc=1"]
     both = (np.mean([float(row[word]) for row in mine]) for word in ("seen_as_made", "seen_as_pictures"))
     assert taken["single_teacher", "IPC 1"] == " → ".join(f"{share:.0f}" for share in both)
+
+
+def test_sets_whose_teachers_are_their_own_are_refused(tmp_path, monkeypatch):
+    own = STUDY.replace("{condense = 2}", "{condense = 2, teacher = 2}")
+    (tmp_path / "small.toml").write_text(own)
+    monkeypatch.setattr(sys, "argv", ["as_pictures", str(tmp_path / "small.toml"), str(tmp_path), "--out", "out"])
+    with pytest.raises(SystemExit, match="one teacher"):
+        as_pictures.main()
