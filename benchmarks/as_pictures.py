@@ -132,22 +132,25 @@ def main() -> None:
             writer.writerows(made)
     groups: dict[tuple[str, ...], list[dict[str, str]]] = defaultdict(list)
     with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            groups[row["method"], row["protocol"], row["student"], row["budget"]].append(row)
-    head = ["method", "protocol", "student", "size", "pixels outside, %", "seen as their class, made → pictures, %"]
+        every = list(csv.DictReader(file))
+    several = len({row["student"] for row in every}) > 1
+    for row in every:
+        setting = f"{row['protocol']}, {row['student']}" if several else row["protocol"]
+        groups[row["method"], setting, row["budget"]].append(row)
+    head = ["method", "protocol", "size", "pixels outside, %", "seen as their class, made → pictures, %"]
     head += ["as made, %", "as pictures, %", "pictures − made", "n"]
     print(table(head, [line(place, own) for place, own in groups.items()]))
 
 
 def line(place: tuple[str, ...], own: list[dict[str, str]]) -> list[str]:
     """Of the table: one method in one setting."""
-    *named, budget = place
+    method, setting, budget = place
     made, pictures, outside = ([float(row[word]) for row in own] for word in ("as_made", PICTURES, "outside"))
     apart = [a - b for a, b in zip(pictures, made, strict=True)]
     intervals = said(t_interval(made)), said(t_interval(pictures)), said(t_interval(apart), "+")
     taken = " → ".join(f"{fmean(float(row[word]) for row in own):.0f}" for word in SEEN if own[0][word])
     size = budget.replace("ipc=", "IPC ")
-    return [*named, size, f"{fmean(outside):.0f}", taken, *intervals, str(len(own))]
+    return [method, setting, size, f"{fmean(outside):.0f}", taken, *intervals, str(len(own))]
 
 
 if __name__ == "__main__":

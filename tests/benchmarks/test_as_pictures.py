@@ -52,9 +52,8 @@ def test_learnt_sets_alone_are_exported_and_trained_on_again(tmp_path, monkeypat
     head, _, *lines = capsys.readouterr().out.strip().splitlines()[-10:]
     cells = [[word.strip() for word in line.split("|")[1:-1]] for line in (head, *lines)]
     assert [own[0] for own in cells[1:]] == ["learnt"] * 8
-    of = {name: cells[0].index(name) for name in ("protocol", "student", "size", "as made, %", "n")}
-    taken = {(own[1], own[3]): own[cells[0].index("seen as their class, made → pictures, %")] for own in cells[1:]}
-    said = {tuple(own[of[name]] for name in ("protocol", "student", "size")): own for own in cells[1:]}
+    said = {(*own[1].split(", "), own[2]): dict(zip(cells[0], own, strict=True)) for own in cells[1:]}
+    taken = {place: own["seen as their class, made → pictures, %"] for place, own in said.items()}
 
     assert {path.name for path in tmp_path.iterdir()} == {"small.toml", "small", "out"}
     job = next(job for job in Manifest.read(folder).finished("condense") if job.labels["method"] == "learnt")
@@ -68,11 +67,11 @@ def test_learnt_sets_alone_are_exported_and_trained_on_again(tmp_path, monkeypat
     outside = 100 * ((made.images < 0) | (made.images > 1)).mean()
     assert float(rows[0]["outside"]) == pytest.approx(outside) and outside > 0
     assert {row["seen_as_made"] for row in rows if row["protocol"] == "erm"} == {""}
-    assert taken["erm", "IPC 1"] == ""
+    assert taken["erm", "convnet1_w8", "IPC 1"] == ""
     for (protocol, student, size), own in said.items():
         place = {"protocol": protocol, "student": student, "budget": size.replace("IPC ", "ipc=")}
         two = [float(row["as_made"]) for row in rows if place.items() <= row.items()]
-        assert own[of["n"]] == "2" and own[of["as made, %"]].split()[0] == f"{np.mean(two):.1f}"
+        assert own["n"] == "2" and own["as made, %"].split()[0] == f"{np.mean(two):.1f}"
 
     manifest, data = Manifest.read(folder), load_data("digits")
     teacher = next(manifest.cell(job) for job in manifest.finished("teacher") if job.labels["net"] == "convnet1_w8")
@@ -83,7 +82,7 @@ def test_learnt_sets_alone_are_exported_and_trained_on_again(tmp_path, monkeypat
     assert float(own["seen_as_made"]) == 100 * np.mean(answers.argmax(1).numpy() == made.labels)
     mine = [row for row in rows if row["protocol"] == "single_teacher" and row["budget"] == "ipc=1"]
     both = (np.mean([float(row[word]) for row in mine]) for word in ("seen_as_made", "seen_as_pictures"))
-    assert taken["single_teacher", "IPC 1"] == " → ".join(f"{share:.0f}" for share in both)
+    assert taken["single_teacher", "convnet1_w8", "IPC 1"] == " → ".join(f"{share:.0f}" for share in both)
 
 
 def test_sets_whose_teachers_are_their_own_are_refused(tmp_path, monkeypatch):

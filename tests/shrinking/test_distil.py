@@ -102,10 +102,12 @@ def test_what_was_stopped_continues_to_the_same_images_and_counts_all_its_second
         return real(inputs, name, net, t)
 
     monkeypatch.setattr(dm, "fresh_net", stops)
-    monkeypatch.setattr(distil.Timed, "due", lambda self: True)
+    monkeypatch.setattr(distil.KeptOnDisk, "due", lambda self: True)
     with pytest.raises(KeyboardInterrupt):
         distil.make(maker(), pool, rows, 6, 0, "cpu", tmp_path / "state")
-    before = float(distil.KeptOnDisk(tmp_path / "state").load("learning")["seconds"])
+    state = distil.KeptOnDisk(tmp_path / "state", spends=lambda: (0.0,))
+    state.load("learning")
+    (before,) = state.spent()
     made = distil.make(maker(), pool, rows, 6, 0, "cpu", tmp_path / "state")
     assert seen == [0, 1, 2, 3, 3] and made.digest == whole.digest and made.seconds > before > 0
 

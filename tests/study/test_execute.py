@@ -121,6 +121,37 @@ def test_an_accelerator_is_held_and_its_energy_counted(job, working, tmp_path, m
         assert (cost.peak_memory, cost.hardware) == (222, "the second GPU")
 
 
+@pytest.mark.parametrize("reported", [True, False])
+def test_what_is_stopped_and_continues_costs_what_came_before_its_state(job, working, tmp_path, monkeypatch, reported):
+    spent = {"wall": 0.0, "cpu": 0.0, "joules": 0.0}
+
+    def spend(times):
+        spent.update(wall=spent["wall"] + 5 * times, cpu=spent["cpu"] + 3 * times, joules=spent["joules"] + 7 * times)
+
+    clock = SimpleNamespace(perf_counter=lambda: spent["wall"], process_time=lambda: spent["cpu"])
+    monkeypatch.setattr(cells, "time", clock)
+    monkeypatch.setattr(cells, "of_processor", lambda: (Counter(lambda: spent["joules"]),) if reported else ())
+
+    def work(cell):
+        spend(1000)  # inputs are read
+        with cell.meter():
+            state, found = cell.kept().load("state"), cell.machine().kept.load("another")
+            spend(1)
+            if found is None:
+                cell.machine().kept.save("another" if state else "state", {"step": np.ones(1)})
+                spend(1000)  # which is lost
+                raise KeyboardInterrupt
+        assert state.keys() == found.keys() == {"step"}
+
+    working(work)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            execute(tmp_path, job, "cpu")
+    execute(tmp_path, job, "cpu")
+    cost = read_cost(Store(tmp_path).path("train", job.key) / MEASURED)
+    assert (cost.seconds, cost.cpu_seconds, cost.energy) == (15.0, 9.0, 21.0 if reported else None)
+
+
 def test_a_finished_cell_is_not_worked_on_again(job, working, tmp_path):
     calls = []
 

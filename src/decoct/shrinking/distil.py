@@ -29,30 +29,6 @@ SMALL = 0.1  # of the candidates, the largest share that is made: making takes l
 MOMENT, LONG = 3.0, 10.0  # seconds that iterations are timed for; of a first iteration that says enough
 
 
-class Timed(KeptOnDisk):
-    """State of a making that also keeps how long it took so far, so that a set's cost has what was before a stop."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.before, self.start = 0.0, time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        """Of this call, and of those before it that left a state."""
-        return self.before + time.perf_counter() - self.start
-
-    def load(self, name: str) -> dict[str, NDArray[Any]] | None:
-        """As for any."""
-        arrays = super().load(name)
-        if arrays is not None:
-            self.before = float(arrays.pop("seconds"))
-        return arrays
-
-    def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """As for any."""
-        super().save(name, {**arrays, "seconds": np.array(self.seconds)})
-
-
 def check(
     asked: Sequence[str | Mapping[str, Any]], protocol: str | None, extractor: str | None, keep: Path | None
 ) -> dict[str, Condenser]:
@@ -116,8 +92,8 @@ def make(spec: Condenser, pool: Pool, rows: Rows, n: int, seed: int, device: str
         UsageError: as ``choose.quotas``.
         DecoctError: as of the method, such as a loss that is not finite.
     """
-    kept = None if folder is None else Timed(folder)
     start = time.perf_counter()
+    kept = None if folder is None else KeptOnDisk(folder, spends=lambda: (time.perf_counter() - start,))
     seen, counts = training_set(pool, rows), pool.counts(rows)
     split = Split(seen.images.numpy(), pool.labels[rows])
     mean, std = tuple(seen.mean), tuple(seen.std)
@@ -133,7 +109,7 @@ def make(spec: Condenser, pool: Pool, rows: Rows, n: int, seed: int, device: str
     )
     draft = fitted(spec, pool, rows)(inputs)
     assert draft.images is not None and draft.labels is not None
-    seconds = kept.seconds if kept else time.perf_counter() - start
+    seconds = float(kept.spent()[0]) if kept else time.perf_counter() - start
     images = np.clip(np.rint(np.asarray(draft.images) * 255), 0, 255).astype(np.uint8)
     return Made(images, draft.labels, seconds)
 

@@ -11,10 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import torch
 
@@ -31,6 +31,16 @@ POWERCAP = Path("/sys/class/powercap")  # Linux lets root alone read what is bel
 EVERY = 30.0  # seconds between two looks: the counters of some processors are at their end after 65 kJ, 3 min at 400 W
 
 
+class Spends(NamedTuple):
+    """What a job's work has taken so far, as in its ``Cost``; energy is NaN where nothing reports it."""
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    once: float = 0.0
+    cpu_once: float = 0.0
+    energy: float = 0.0
+
+
 @dataclass
 class Cell(Work):
     """What the work of a kind gets: the job, its data and inputs, a folder to fill, and a meter to run under."""
@@ -43,6 +53,8 @@ class Cell(Work):
     progress: Progress
     cost: Cost | None = None
     estimate: str = ""  # of the memory that the work takes, in words, where there is one
+    _spends: Callable[[], Spends] = field(default=Spends, init=False)
+    _kept: KeptOnDisk | None = field(default=None, init=False)
 
     def input(self, kind: str, key: str) -> Path:
         """Folder of a cell that this job reads, its files found as they were written, or a DamagedError."""
@@ -55,12 +67,18 @@ class Cell(Work):
 
     def kept(self) -> KeptOnDisk:
         """Where a job leaves intermediate results and the state of a training, for the case that it is killed."""
-        self.store.resume(self.job.kind, self.job.key)
-        return KeptOnDisk(self.store.unfinished(self.job.kind, self.job.key), saved=self.store.saved)
+        if self._kept is None:
+            self.store.resume(self.job.kind, self.job.key)
+            folder = self.store.unfinished(self.job.kind, self.job.key)
+            self._kept = KeptOnDisk(folder, saved=self.store.saved, spends=lambda: self._spends())
+        return self._kept
 
     @contextmanager
     def meter(self) -> Iterator[None]:
-        """Time, energy and memory of the block are the job's cost; loading inputs and saving stay outside."""
+        """Time, energy and memory of the block are the job's cost; loading inputs and saving stay outside.
+
+        Where a job continues from what it left, the time and the energy that this took are added.
+        """
         cuda = self.device.startswith("cuda")
         counters: tuple[Counter, ...] = ()  # of other accelerators nothing counts
         if cuda:
@@ -74,18 +92,24 @@ class Cell(Work):
             Path("/proc/self/clear_refs").write_text("5")  # where Linux lets us, the process's peak starts anew
         with Energy(counters) as energy:
             wall, cpu, once = time.perf_counter(), time.process_time(), Spent.now()
+
+            def spends() -> Spends:
+                seconds, cpu_seconds, kept = time.perf_counter() - wall, time.process_time() - cpu, Spent.now()
+                own = kept.seconds - once.seconds, kept.cpu_seconds - once.cpu_seconds
+                return Spends(seconds, cpu_seconds, *own, energy.drawn())
+
+            self._spends = spends
             yield
             if cuda:
                 torch.cuda.synchronize(self.device)
-            seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
-        kept = Spent.now()
+            spent = Spends(*(self._kept.spent().tolist() if self._kept else spends()))
         self.cost = Cost(
-            seconds=seconds,
-            cpu_seconds=cpu_seconds,
-            once=kept.seconds - once.seconds,
-            cpu_once=kept.cpu_seconds - once.cpu_seconds,
-            device_seconds=0.0 if self.device == "cpu" else seconds,
-            energy=energy.joules,
+            seconds=spent.seconds,
+            cpu_seconds=spent.cpu_seconds,
+            once=spent.once,
+            cpu_once=spent.cpu_once,
+            device_seconds=0.0 if self.device == "cpu" else spent.seconds,
+            energy=spent.energy if math.isfinite(spent.energy) else None,
             peak_memory=torch.cuda.max_memory_allocated(self.device) if cuda else _peak(),
             device=self.device,
             hardware=hardware(self.device),
@@ -167,17 +191,13 @@ class Energy:
     counts all that runs there, so jobs side by side are each charged for all of them: compare energies of jobs that ran
     alone. A GPU's moves every 20 to 100 ms, a processor's every millisecond; what is shorter comes out rough, or as 0.
 
-    Attributes:
-        joules: after the block; None without counters, or where one could not be read at some point, or was reset.
     """
-
-    joules: float | None = None
 
     def __init__(self, counters: Sequence[Counter], every: float = EVERY) -> None:
         self._counters, self._every = counters, every
 
     def __enter__(self) -> Self:
-        self._drawn, self._last, self._over = 0.0, self._read(), threading.Event()
+        self._drawn, self._last, self._over, self._looks = 0.0, self._read(), threading.Event(), threading.Lock()
         self._watch = threading.Thread(target=self._follow, daemon=True)
         if self._last and any(math.isfinite(counter.end) for counter in self._counters):
             self._watch.start()
@@ -187,8 +207,11 @@ class Energy:
         self._over.set()
         if self._watch.is_alive():
             self._watch.join()
+
+    def drawn(self) -> float:
+        """Joules so far; NaN without counters, or where one could not be read at some point, or was reset."""
         self._look()
-        self.joules = self._drawn if self._last and math.isfinite(self._drawn) else None
+        return self._drawn if self._last and math.isfinite(self._drawn) else math.nan
 
     def _follow(self) -> None:
         while not self._over.wait(self._every):
@@ -196,10 +219,11 @@ class Energy:
 
     def _look(self) -> None:
         """Add what was counted since the last look; after one that failed there is nothing to add to."""
-        before, self._last = self._last, self._read() if self._last else None
-        if before and self._last:
-            for counter, then, now in zip(self._counters, before, self._last, strict=True):
-                self._drawn += now - then if now >= then else now - then + counter.end
+        with self._looks:
+            before, self._last = self._last, self._read() if self._last else None
+            if before and self._last:
+                for counter, then, now in zip(self._counters, before, self._last, strict=True):
+                    self._drawn += now - then if now >= then else now - then + counter.end
 
     def _read(self) -> list[float] | None:
         try:

@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from decoct.core.scratch import abandoned, discard, living, scratch, settle, syn
 from decoct.data.cache import FACTS
 
 UNFINISHED, STUDIES, DATA = "unfinished", "studies", "data"
+SPENT = "spent so far"  # beside the arrays of a state; no field has such a name
 
 
 class Store(Cells):
@@ -250,26 +251,42 @@ class KeptOnDisk(Kept):
     """Arrays as safetensors files, each there whole or not at all, in a folder that is made when one is saved.
 
     What changes step by step is saved every so many seconds. ``saved`` is called with every file that was saved or
-    removed, to bring it to where another machine finds it.
+    removed, to bring it to where another machine finds it. ``spends`` gives sums that grow with the work of this
+    process, such as its seconds; with each file stands what the work had taken by then, over all processes.
     """
 
-    def __init__(self, folder: Path, every: float = 300.0, saved: Callable[[Path], None] = lambda path: None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        every: float = 300.0,
+        saved: Callable[[Path], None] = lambda path: None,
+        spends: Callable[[], Sequence[float]] = tuple,
+    ) -> None:
         self.folder, self.every, self.saved, self.last = folder, every, saved, time.monotonic()
+        self.spends, self.before = spends, np.zeros(())
+
+    def spent(self) -> NDArray[np.float64]:
+        """What the work has taken, with what stands behind the arrays that were loaded."""
+        return self.before + self.spends()
 
     def load(self, name: str) -> dict[str, NDArray[Any]] | None:
         """What was saved under a name; None if nothing was, or if it is damaged."""
         try:
-            return dict(load_file(tensorfile.openable(self._file(name))))
+            arrays = dict(load_file(tensorfile.openable(self._file(name))))
         except (OSError, SafetensorError) as error:
             blame(error)  # or what long work left would be made again, and replaced
             return None
+        before = arrays.pop(SPENT, None)
+        if before is not None and len(before) == len(self.spends()):
+            self.before = np.maximum(self.before, before)
+        return arrays
 
     def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Save arrays under a name, in one rename."""
         self.folder.mkdir(parents=True, exist_ok=True)
         file = self._file(name)
         with suppress(FileNotFoundError):  # another process made the same cell meanwhile, and cleared the folder
-            tensorfile.write(file, arrays)
+            tensorfile.write(file, {**arrays, SPENT: self.spent()})
             self.saved(file)
         self.last = time.monotonic()
 
