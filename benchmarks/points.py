@@ -30,6 +30,7 @@ STUDIES = {
     "decoupled": "Fashion-MNIST, decoupled methods",
     "coresets": "Fashion-MNIST, coresets",
     "generative": "Fashion-MNIST, generators",
+    "fifty_images": "Fashion-MNIST, DM",
     "clipart": "clip art",
 }
 HARD = "erm"

@@ -190,7 +190,6 @@ class Energy:
     A counter is of the whole device: of a GPU, or of the processor packages (sockets) without the main memory. It
     counts all that runs there, so jobs side by side are each charged for all of them: compare energies of jobs that ran
     alone. A GPU's moves every 20 to 100 ms, a processor's every millisecond; what is shorter comes out rough, or as 0.
-
     """
 
     def __init__(self, counters: Sequence[Counter], every: float = EVERY) -> None:
