@@ -41,6 +41,27 @@ def test_the_first_three_lines_are_what_where_and_how_often(builder):
     assert re.match(said, lines[2])
 
 
+@pytest.mark.parametrize(
+    ("students", "protocols", "where"),
+    [
+        (("convnet3_w32",), ("erm", "single_teacher"), "(erm at IPC 1; erm at IPC 10)"),
+        (
+            ("convnet3_w32", "resnet10t"),
+            ("erm", "single_teacher"),
+            "(under erm with resnet10t at IPC 1; under erm with resnet10t at IPC 10)",
+        ),
+        (("convnet3_w32", "resnet10t"), ("erm",), "(with resnet10t at IPC 1; with resnet10t at IPC 10)"),
+    ],
+)
+def test_the_answer_names_the_settings_where_a_method_wins(builder, students, protocols, where):
+    def twist(method, protocol, student):
+        return -0.3 if method == "rded" and (protocol, student) != ("erm", students[-1]) else 0.0
+
+    builder.students, builder.protocols, builder.twist = students, protocols, twist
+    _, lines = told(builder)
+    assert lines[1].endswith(f"rded beats every coreset in 2 of {2 * len(students) * len(protocols)} settings {where}.")
+
+
 def test_sets_at_chance_under_some_labels_are_named_with_what_they_reach_under_others(builder):
     builder.twist = lambda m, protocol, _: -0.7 if m == "rded" and protocol != "erm" else 0.0
     summary, lines = told(builder)

@@ -95,10 +95,12 @@ def _answer(summary: "Summary") -> str:
 
 
 def _places(summary: "Summary", method: str) -> str:
-    """Where a method beats every coreset, if the list is short: protocols by budget, with one student."""
+    """Where a method beats every coreset, if the list is short: protocols by budget, or each setting by itself."""
     own = [v.setting for v in _distilled(summary) if v.method == method and v.against_coresets == "better"]
-    if len(own) > 3 or len({s.student for s in summary.settings}) > 1:
+    if len(own) > 3:
         return ""
+    if len({s.student for s in summary.settings}) > 1:
+        return f" ({'; '.join(_where(summary, setting).strip() for setting in own)})"
     by_budget = grouped(own, lambda s: s.budget).items()
     parts = (f"{', '.join(s.protocol for s in here)} at {wording.budget(budget)}" for budget, here in by_budget)
     return f" ({'; '.join(parts)})"
