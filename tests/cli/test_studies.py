@@ -167,6 +167,7 @@ def test_unknown_words(refused):
     assert "'condense'" in refused(2, "condens", "random")
     assert "--nonsense" in refused(2, "--nonsense")
     assert "'random'" in refused(2, "check", "randon")
+    assert "decoct plan study.toml" in refused(2, "check", "study.toml")
 
 
 def test_without_arguments_it_shows_the_help_and_exits_2(decoct):

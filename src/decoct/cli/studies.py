@@ -231,6 +231,8 @@ def check(
     """Run the contract suite on a method or a protocol: real constructions and trainings on digits, cut down."""
     from decoct.study.contract import check as check_method
 
+    if method.endswith(".toml"):
+        raise UsageError(f"{method} is a study: 'decoct plan {method}' reads it and says what it takes")
     with bars() as bar:
         findings = check_method(method, tuple(plugin or ()), bar(f"checking {method}"))
     answer(json, [vars(each) for each in findings])
