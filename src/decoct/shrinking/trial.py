@@ -1,6 +1,6 @@
 """The test: fresh students of all images and of the set of each size, from the largest down."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +17,6 @@ from decoct.shrinking.pool import Pool
 from decoct.shrinking.trainings import Fit, Look, Pick, Trainings
 
 Rows = NDArray[np.int64]
-Sizes = Mapping[float, str]  # a share of the candidates -> the method that sets of this size are made by
 
 
 @dataclass
