@@ -2,10 +2,10 @@
 
 Pixels that a method learns may be darker than black or lighter than white, which no file of pictures holds. What are
 they worth within the range? Every set of a run that is not of 8 bits is exported, read again and trained on by the same
-students, which start alike and see the same batches; differences are paired over sets. Beside them stands how many of
-the images the protocol's teachers take for their class, whole and unmixed.
+students, which start alike and see the same batches; differences are paired over sets, and so is that to another method
+of the run. Besides stands how many of the images the protocol's teachers take for their class, whole and unmixed.
 
-    python benchmarks/as_pictures.py examples/fashion_mnist.toml runs/fashion_mnist --out runs/as_pictures
+    python benchmarks/as_pictures.py examples/fashion_mnist.toml runs/fashion_mnist --beside herding
     python benchmarks/as_pictures.py --table runs/as_pictures/rows.csv           # once more, of its rows
 """
 
@@ -32,7 +32,19 @@ from early_teachers import said
 from yardstick import table
 
 SEEN = ("seen_as_made", "seen_as_pictures")  # percent of the images that teachers take for their class
-COLUMNS = ("method", "budget", "protocol", "student", "set", "as_made", "as_pictures", "outside", *SEEN)
+COLUMNS = (
+    "method",
+    "budget",
+    "protocol",
+    "student",
+    "set",
+    "as_made",
+    "as_pictures",
+    "outside",
+    *SEEN,
+    "beside",
+    "reached",
+)
 PICTURES = "as_pictures"  # label of the exported sets in a study of their own
 
 
@@ -89,9 +101,24 @@ def seen(path: Path, data: Dataset, protocol: TrainProtocol, study: Study, compu
     return 100 * float((labels.arrays["values"].argmax(1) == load_set(path, data).labels).mean())
 
 
-def rows(study: Study, manifest: Manifest, out: Path, workers: int) -> list[dict[str, object]]:
+def reached(folder: Path, method: str) -> dict[tuple[str, ...], float]:
+    """Percent that students of a run's method reach, by protocol, student, budget and number of the set.
+
+    Raises:
+        SystemExit: the run has none.
+    """
+    with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
+        own = [row for row in csv.DictReader(file) if row["method"] == method and row["train_replicate"] == "0"]
+    if not own:
+        raise SystemExit(f"{folder} has no students of '{method}': name one of its methods with --beside")
+    places = "protocol", "student", "budget", "condense_replicate"
+    return {tuple(row[word] for word in places): 100 * float(row["accuracy"]) for row in own}
+
+
+def rows(study: Study, manifest: Manifest, out: Path, beside: str, workers: int) -> list[dict[str, object]]:
     """One for each pair of students."""
     made, data, recipes = [], load_data(study.data), study.recipes()
+    others = reached(manifest.folder, beside)
     compute = Compute(store=store_of(manifest.folder, manifest.store), precision=study.precision)
     for (method, budget), sets in exported(manifest, out / "sets").items():
         found: dict[tuple[str, ...], dict[str, float]] = defaultdict(dict)
@@ -105,7 +132,8 @@ def rows(study: Study, manifest: Manifest, out: Path, workers: int) -> list[dict
             *paths, outside = sets[int(number)]
             cells = method, budget, protocol, student, number, pair[method], pair[PICTURES], outside
             judged = (seen(path, data, recipes[protocol], study, compute) for path in paths)
-            made.append(dict(zip(COLUMNS, (*cells, *judged), strict=True)))
+            other = others[protocol, student, budget, number]
+            made.append(dict(zip(COLUMNS, (*cells, *judged, beside, other), strict=True)))
     return made
 
 
@@ -115,6 +143,9 @@ def main() -> None:
     parser.add_argument("study", type=Path, nargs="?", help="file of a study")
     parser.add_argument("run", type=Path, nargs="?", help="folder of its run")
     parser.add_argument("--out", type=Path, default=Path("runs/as_pictures"))
+    parser.add_argument(
+        "--beside", default="random", metavar="METHOD", help="of the run, that pictures are held against"
+    )
     parser.add_argument("--table", type=Path, metavar="ROWS", help="print the table of these rows, and run nothing")
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
@@ -125,7 +156,7 @@ def main() -> None:
         study = Study.from_toml(asked.study)
         if study.replicates.teacher > 1:
             raise SystemExit("all sets need one teacher (replicates.teacher = 1): it is asked what it takes them for")
-        made = rows(study, Manifest.read(asked.run), asked.out, asked.workers)
+        made = rows(study, Manifest.read(asked.run), asked.out, asked.beside, asked.workers)
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
@@ -138,16 +169,18 @@ def main() -> None:
         setting = f"{row['protocol']}, {row['student']}" if several else row["protocol"]
         groups[row["method"], setting, row["budget"]].append(row)
     head = ["method", "protocol", "size", "pixels outside, %", "seen as their class, made → pictures, %"]
-    head += ["as made, %", "as pictures, %", "pictures − made", "n"]
+    head += ["as made, %", "as pictures, %", "pictures − made", f"pictures − {every[0]['beside']}", "n"]
     print(table(head, [line(place, own) for place, own in groups.items()]))
 
 
 def line(place: tuple[str, ...], own: list[dict[str, str]]) -> list[str]:
     """Of the table: one method in one setting."""
     method, setting, budget = place
-    made, pictures, outside = ([float(row[word]) for row in own] for word in ("as_made", PICTURES, "outside"))
-    apart = [a - b for a, b in zip(pictures, made, strict=True)]
-    intervals = said(t_interval(made)), said(t_interval(pictures)), said(t_interval(apart), "+")
+    words = "as_made", PICTURES, "outside", "reached"
+    made, pictures, outside, other = ([float(row[word]) for row in own] for word in words)
+    intervals = [said(t_interval(made)), said(t_interval(pictures))]
+    for before in (made, other):
+        intervals.append(said(t_interval([a - b for a, b in zip(pictures, before, strict=True)]), "+"))
     taken = " → ".join(f"{fmean(float(row[word]) for row in own):.0f}" for word in SEEN if own[0][word])
     size = budget.replace("ipc=", "IPC ")
     return [method, setting, size, f"{fmean(outside):.0f}", taken, *intervals, str(len(own))]

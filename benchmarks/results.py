@@ -70,7 +70,8 @@ PAGES = {
     "cleaning": Page(),
     "cross_architecture": one(
         "cross_architecture",
-        "as_pictures.py examples/cross_architecture.toml RUNS/cross_architecture --out RUNS/cross_as_pictures",
+        "as_pictures.py examples/cross_architecture.toml RUNS/cross_architecture --out RUNS/cross_as_pictures "
+        "--beside herding",
         **{"cross_as_pictures.csv": "cross_as_pictures/rows.csv"},
     ),
     "early_teachers": Page(
@@ -79,7 +80,7 @@ PAGES = {
     ),
     "fashion_mnist": one(
         "fashion_mnist",
-        "as_pictures.py examples/fashion_mnist.toml RUNS/fashion_mnist --out RUNS/as_pictures",
+        "as_pictures.py examples/fashion_mnist.toml RUNS/fashion_mnist --out RUNS/as_pictures --beside herding",
         **{"as_pictures.csv": "as_pictures/rows.csv"},
     ),
     "generative": one(

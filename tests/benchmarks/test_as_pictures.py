@@ -13,6 +13,7 @@ from decoct import load_data
 from decoct.core.condensed import Condensed
 from decoct.needs.teacher import load_teacher
 from decoct.report.read.manifest import Manifest
+from decoct.report.write import write_report
 from decoct.study.run import run
 from decoct.study.study import Study
 
@@ -46,7 +47,11 @@ def test_learnt_sets_alone_are_exported_and_trained_on_again(tmp_path, monkeypat
     folder, out = tmp_path / "small", tmp_path / "out"
     monkeypatch.chdir(tmp_path)  # where nothing may be left
     assert not run(Study.from_toml(tmp_path / "small.toml"), folder, workers=1)
+    write_report(folder)
     words = [str(tmp_path / "small.toml"), str(folder), "--out", str(out), "--workers", "1"]
+    monkeypatch.setattr(sys, "argv", ["as_pictures", *words, "--beside", "nobody"])
+    with pytest.raises(SystemExit, match="no students of 'nobody'"):
+        as_pictures.main()
     monkeypatch.setattr(sys, "argv", ["as_pictures", *words])
     as_pictures.main()
     head, _, *lines = capsys.readouterr().out.strip().splitlines()[-10:]
@@ -63,6 +68,8 @@ def test_learnt_sets_alone_are_exported_and_trained_on_again(tmp_path, monkeypat
     assert np.array_equal(np.asarray(Image.open(zero)), np.round(first.clip(0, 1) * 255))
     with (out / "rows.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
+    with (folder / "results.csv").open(newline="") as file:
+        beside = [row for row in csv.DictReader(file) if row["method"] == "random"]
     assert len(rows) == 16 and {row["budget"] for row in rows} == {"ipc=1", "ipc=2"}
     outside = 100 * ((made.images < 0) | (made.images > 1)).mean()
     assert float(rows[0]["outside"]) == pytest.approx(outside) and outside > 0
@@ -72,6 +79,9 @@ def test_learnt_sets_alone_are_exported_and_trained_on_again(tmp_path, monkeypat
         place = {"protocol": protocol, "student": student, "budget": size.replace("IPC ", "ipc=")}
         two = [float(row["as_made"]) for row in rows if place.items() <= row.items()]
         assert own["n"] == "2" and own["as made, %"].split()[0] == f"{np.mean(two):.1f}"
+        pictures = [float(row["as_pictures"]) for row in rows if place.items() <= row.items()]
+        random = [100 * float(row["accuracy"]) for row in beside if place.items() <= row.items()]
+        assert own["pictures − random"].split()[0].replace("−", "-") == f"{np.mean(pictures) - np.mean(random):+.1f}"
 
     manifest, data = Manifest.read(folder), load_data("digits")
     teacher = next(manifest.cell(job) for job in manifest.finished("teacher") if job.labels["net"] == "convnet1_w8")
