@@ -72,7 +72,8 @@ PAGES = {
         "cross_architecture",
         "as_pictures.py examples/cross_architecture.toml RUNS/cross_architecture --out RUNS/cross_as_pictures "
         "--beside herding",
-        **{"cross_as_pictures.csv": "cross_as_pictures/rows.csv"},
+        "batch_norm.py RUNS/cross_architecture --out RUNS/batch_norm",
+        **{"cross_as_pictures.csv": "cross_as_pictures/rows.csv", "batch_norm.csv": "batch_norm/rows.csv"},
     ),
     "early_teachers": Page(
         steps=[f"early_teachers.py --net convnet3_bn_w32 --stops {STOPS} --out RUNS/early_teachers --store RUNS/store"],
