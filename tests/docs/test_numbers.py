@@ -21,6 +21,7 @@ ROUNDED = 0.051  # half of the last digit
 PAGES = {  # how many numbers of each are found in the rows, at least
     "fashion_mnist": 48,
     "clipart": 62,
+    "cross_architecture": 30,
     "coresets": 55,
     "decoupled": 78,
     "generative": 17,
@@ -109,7 +110,9 @@ def test_generated_tables_are_those_of_their_rows(module, tmp_path, monkeypatch)
     assert (tmp_path / page).read_text("utf-8") == (RESULTS / page).read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", ["early_teachers", "fashion_mnist", "generative", "matching", "points"])
+@pytest.mark.parametrize(
+    "name", ["cross_architecture", "early_teachers", "fashion_mnist", "generative", "matching", "points"]
+)
 def test_tables_of_a_benchmark_are_those_of_its_rows(name, monkeypatch, capsys):
     rows = __import__("results").PAGES[name].rows
     files = {f"RUNS/{source}": str(RESULTS / file) for file, source in rows.items()}
