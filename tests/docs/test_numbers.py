@@ -19,9 +19,9 @@ PLACE = re.compile(r"^<!-- ([a-z_]+)\.py ([^\n]*) -->\n(.*?)^<!-- end -->$", re.
 TOKEN = re.compile(r"([+−]?)(\d+\.\d) (?:\| )?\[[+−]?\d+\.\d, [+−]?\d+\.\d\]")  # a mean with its interval
 ROUNDED = 0.051  # half of the last digit
 PAGES = {  # how many numbers of each are found in the rows, at least
-    "fashion_mnist": 48,
+    "fashion_mnist": 132,
     "clipart": 62,
-    "cross_architecture": 30,
+    "cross_architecture": 40,
     "coresets": 55,
     "decoupled": 78,
     "generative": 17,
