@@ -130,6 +130,7 @@ def test_what_is_stopped_and_continues_costs_what_came_before_its_state(job, wor
 
     clock = SimpleNamespace(perf_counter=lambda: spent["wall"], process_time=lambda: spent["cpu"])
     monkeypatch.setattr(cells, "time", clock)
+    monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(cells, "of_processor", lambda: (Counter(lambda: spent["joules"]),) if reported else ())
 
     def work(cell):
@@ -150,6 +151,7 @@ def test_what_is_stopped_and_continues_costs_what_came_before_its_state(job, wor
     execute(tmp_path, job, "cpu")
     cost = read_cost(Store(tmp_path).path("train", job.key) / MEASURED)
     assert (cost.seconds, cost.cpu_seconds, cost.energy) == (15.0, 9.0, 21.0 if reported else None)
+    assert cost.around == 5000.0
 
 
 def test_a_finished_cell_is_not_worked_on_again(job, working, tmp_path):

@@ -53,6 +53,7 @@ class Cell(Work):
     progress: Progress
     cost: Cost | None = None
     estimate: str = ""  # of the memory that the work takes, in words, where there is one
+    here: float = field(default=0.0, init=False)  # of the cost's seconds, those of this process
     _spends: Callable[[], Spends] = field(default=Spends, init=False)
     _kept: KeptOnDisk | None = field(default=None, init=False)
 
@@ -102,6 +103,7 @@ class Cell(Work):
             yield
             if cuda:
                 torch.cuda.synchronize(self.device)
+            self.here = spends().seconds
             spent = Spends(*(self._kept.spent().tolist() if self._kept else spends()))
         self.cost = Cost(
             seconds=spent.seconds,

@@ -77,7 +77,7 @@ def execute(
             raise DecoctError(no_room(cell)) from error
         if cell.cost is None:
             raise RuntimeError(f"the work of a {job.kind} job ran without its meter")
-        cost = cell.cost.model_copy(update={"around": time.perf_counter() - start - cell.cost.seconds})
+        cost = cell.cost.model_copy(update={"around": time.perf_counter() - start - cell.here})
         write_cost(folder, cost)
         sign(folder, job)
     store.finish(job.kind, job.key)
