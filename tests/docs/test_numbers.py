@@ -24,6 +24,7 @@ PAGES = {  # how many numbers of each are found in the rows, at least
     "cross_architecture": 40,
     "coresets": 55,
     "decoupled": 78,
+    "fifty_images": 5,
     "generative": 17,
     "authors_iterations": 34,
 }
