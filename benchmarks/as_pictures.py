@@ -29,7 +29,7 @@ from decoct.study.run import run
 from decoct.study.study import Study
 from decoct.training.recipe import Storing
 from early_teachers import said
-from yardstick import table
+from yardstick import keep, table
 
 SEEN = ("seen_as_made", "seen_as_pictures")  # percent of the images that teachers take for their class
 COLUMNS = (
@@ -157,10 +157,7 @@ def main() -> None:
         if study.replicates.teacher > 1:
             raise SystemExit("all sets need one teacher (replicates.teacher = 1): it is asked what it takes them for")
         made = rows(study, Manifest.read(asked.run), asked.out, asked.beside, asked.workers)
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(made)
+        keep(path, COLUMNS, made)
     groups: dict[tuple[str, ...], list[dict[str, str]]] = defaultdict(list)
     with path.open(encoding="utf-8", newline="") as file:
         every = list(csv.DictReader(file))

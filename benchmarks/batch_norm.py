@@ -31,7 +31,7 @@ from decoct.report.stats.intervals import t_interval
 from decoct.training.evaluate import correct
 from decoct.training.loop import train
 from early_teachers import said
-from yardstick import table
+from yardstick import keep, table
 
 BATCH = 500
 COLUMNS = ("method", "budget", "protocol", "student", "set", "own", "real")
@@ -114,11 +114,7 @@ def main() -> None:
         made = rows(Manifest.read(asked.run), asked.budget, asked.images)
         if not made:
             raise SystemExit(f"{asked.run} has no student with batch norm and hard labels at {asked.budget}")
-        asked.out.mkdir(parents=True, exist_ok=True)
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(made)
+        keep(path, COLUMNS, made)
     groups: dict[tuple[str, ...], list[dict[str, str]]] = defaultdict(list)
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):

@@ -1,7 +1,8 @@
 """Two loops timed in turns, so that other work slows both; tables of what came out, and the pages where they go."""
 
+import csv
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -133,6 +134,15 @@ def bare_inversion(net: nn.Module, labels: Tensor, shape: Sequence[int], lr: flo
                 optimiser.step()
 
     return loop
+
+
+def keep(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows under their columns, as CSV."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
