@@ -19,7 +19,6 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -121,7 +120,9 @@ def make(name: str, runs: Path) -> None:
         call("-m", "decoct", "run", *file, "--out", str(runs / study), "--store", str(runs / "store"))
     for step in asked.steps:
         benchmark(step, runs)
-    text = PLACE.sub(partial(filled, runs=runs, studies=asked.studies), places(page.read_text("utf-8")))
+    made = {what: filled(what, runs, asked.studies) for what, _ in PLACE.findall(places(page.read_text("utf-8")))}
+    now = places(page.read_text("utf-8"))  # read again: the page may have been edited while all that was made
+    text = PLACE.sub(lambda place: made.get(place["what"], place[0]), now)
     if f"{CARD}({name}.png)" in text:
         call("-m", "decoct", "report", str(runs / asked.studies[0]), "--card", str(RESULTS / f"{name}.png"))
     for file, source in asked.rows.items():
@@ -156,14 +157,14 @@ def places(text: str) -> str:
     return text
 
 
-def filled(place: re.Match[str], runs: Path, studies: Sequence[str]) -> str:
+def filled(what: str, runs: Path, studies: Sequence[str]) -> str:
     """A place with what stands there now; of a report all but its last line, which says where a file is, of several
     studies a point for each sentence.
 
     Raises:
         SystemExit: it is for the table of a study, and the page has none, or several.
     """
-    what, several = place["what"], len(studies) > 1
+    several = len(studies) > 1
     if ".py" in what:
         now = benchmark(what, runs).strip()
     elif what == "report" and studies:

@@ -53,6 +53,19 @@ def test_what_is_printed_and_written_takes_the_place_of_what_was(said, tmp_path)
     assert (tmp_path / "coresets.csv").read_text("utf-8") == "rows"
 
 
+def test_what_is_edited_while_a_page_is_made_is_kept(said, tmp_path, monkeypatch):
+    page, filled = tmp_path / "coresets.md", results.filled
+    page.write_text(STUDY, "utf-8")
+
+    def edited(what, runs, studies):
+        page.write_text(page.read_text("utf-8").replace("Words.", "Other words."), "utf-8")
+        return filled(what, runs, studies)
+
+    monkeypatch.setattr(results, "filled", edited)
+    results.main(["coresets", "--runs", str(tmp_path / "runs")])
+    assert "\nOther words.\n" in page.read_text("utf-8") and "**verdict**" in page.read_text("utf-8")
+
+
 def test_a_benchmark_fills_the_place_that_names_it(said, tmp_path):
     page = tmp_path / "cleaning.md"
     page.write_text("# Title\n\n<!-- cleaning.py --out RUNS/cleaning -->\nold\n<!-- end -->\n", "utf-8")
