@@ -12,7 +12,7 @@ One file a method, of the method's name, with
 
 What several share: beside.py compares, trees.py imports, data.py has the data and the nets; _hooks.py is for EDC and
 G-VBSM, condensation.py for DC, DSA and DM, experts.py for MTT and DATM, siamese.py for these five. dit.py is no method:
-the net of the generative ones beside its authors'.
+the net of the generative ones beside its authors', which minimax.py fine-tunes.
 
 Nothing of the authors is kept here: their files are imported where they lie. They run on the CPU through ``on_cpu``,
 their draws are replaced through ``replaced``, and constants of their data sets by those of ours.

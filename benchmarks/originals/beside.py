@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -101,10 +101,15 @@ def doubled() -> Iterator[None]:
 
 
 @contextmanager
-def watched(kind: type = torch.optim.Optimizer, shape: tuple[int, ...] | None = None) -> Iterator[list[Step]]:
+def watched(
+    kind: type = torch.optim.Optimizer,
+    shape: tuple[int, ...] | None = None,
+    learnt: Callable[[], Iterable[tuple[Tensor, Tensor]]] | None = None,
+) -> Iterator[list[Step]]:
     """The steps that optimisers take in the block, of tensors whose last dimensions are ``shape``, if one is given.
 
-    The loss is that of the last ``backward()`` before the step.
+    The loss is that of the last ``backward()`` before the step. Where weights are learnt, ``learnt`` gives them, with
+    their gradients, in an order that both programs share.
     """
     steps: list[Step] = []
     losses = [float("nan")]
@@ -115,6 +120,10 @@ def watched(kind: type = torch.optim.Optimizer, shape: tuple[int, ...] | None = 
         backward(self, *args, **kwargs)
 
     def before(optimiser: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        if learnt:
+            values, slopes = zip(*((p.detach().flatten(), slope.flatten()) for p, slope in learnt()), strict=True)
+            steps.append(Step(torch.cat(values), torch.cat(slopes), losses[-1]))
+            return
         p = optimiser.param_groups[0]["params"][0]
         if isinstance(optimiser, kind) and (shape is None or tuple(p.shape[-len(shape) :]) == shape):
             assert p.grad is not None

@@ -13,7 +13,6 @@ import diffusers
 import torch
 from torch import Tensor
 
-from decoct.methods.generative._shared.finetune import denoising_loss
 from decoct.methods.generative._shared.sampling import Schedule, sample
 from decoct.nets import pipeline
 from decoct.nets.diffusion import DiffusionModel
@@ -39,7 +38,7 @@ def agree(tree: Path) -> Agreement:
         draws = list(torch.randn(TAKEN + 1, IMAGES, *LATENT, generator=torch.Generator().manual_seed(4)))
         labels = torch.arange(IMAGES)
         rows = compare(seen(ours, draws, labels), followed(sampler, theirs, draws, labels))
-        facts = tuning(ours, sampler, theirs, labels) | apart(ours.net, theirs)
+        facts = apart(ours.net, theirs)
     why = "compared: the mean square of the guided prediction, the prediction and the latents, after steps of sampling"
     return Agreement(rows, why, facts)
 
@@ -59,7 +58,7 @@ def converted(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     names = {"pos_embed.proj": "x_embedder.proj", "proj_out_1": "final_layer.adaLN_modulation.1"}
     names["proj_out_2"] = "final_layer.linear"
     found = {}
-    for i in range(sum(name.endswith("attn.qkv.weight") for name in state)):
+    for i in range(depth(state)):
         block, emb = f"transformer_blocks.{i}", f"transformer_blocks.{i}.norm1.emb"
         names |= {
             f"{emb}.timestep_embedder.linear_1": "t_embedder.mlp.0",
@@ -77,6 +76,11 @@ def converted(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return found | {new: state[old] for new, old in pairs}
 
 
+def depth(state: Mapping[str, Tensor]) -> int:
+    """Blocks of the authors' weights."""
+    return sum(name.endswith("attn.qkv.weight") for name in state)
+
+
 def wrapped(state: Mapping[str, Tensor]) -> DiffusionModel:
     """The same net as decoct has it."""
     net = diffusers.DiTTransformer2DModel(
@@ -84,7 +88,7 @@ def wrapped(state: Mapping[str, Tensor]) -> DiffusionModel:
         attention_head_dim=SIZES["hidden_size"] // SIZES["num_heads"],
         in_channels=LATENT[0],
         out_channels=2 * LATENT[0],
-        num_layers=SIZES["depth"],
+        num_layers=depth(state),
         sample_size=LATENT[1],
         patch_size=SIZES["patch_size"],
         num_embeds_ada_norm=CLASSES,
@@ -177,21 +181,3 @@ def apart(net: Any, theirs: torch.nn.Module) -> dict[str, float]:
             said = net(x, timestep=t, class_labels=y, return_dict=False)[0]
             found[f"net, frequencies shifted by {shift}, epsilon {eps:g}"] = float((said - meant).norm() / meant.norm())
     return found
-
-
-def tuning(model: DiffusionModel, sampler: ModuleType, net: torch.nn.Module, labels: Tensor) -> dict[str, float]:
-    """The loss that Minimax tunes with, ‖ε − ε̂‖² and the variational term, and its gradient in biases of attention."""
-    x, noise = (torch.randn(IMAGES, *LATENT, generator=torch.Generator().manual_seed(s)) for s in (2, 3))
-    t = torch.tensor([1, 400, 999])
-    theirs = sampler.create_diffusion("").training_losses(net, x, t, {"y": labels}, noise)["loss"].mean()
-    model.net.requires_grad_()
-    ours, _ = denoising_loss(model, x, noise, t, labels)
-    slopes = []
-    for loss, biases in (
-        (ours, [block.attn1.to_out[0].bias for block in model.net.transformer_blocks]),
-        (theirs, [block.attn.proj.bias for block in net.blocks]),  # type: ignore[union-attr]
-    ):
-        slopes.append(torch.cat(torch.autograd.grad(loss, biases)))
-    value, meant = float(ours.detach()), float(theirs.detach())
-    slope = float((slopes[0] - slopes[1]).norm() / slopes[1].norm())
-    return {"tuning loss": abs(value - meant) / abs(meant), "tuning gradient": slope}
