@@ -1,5 +1,7 @@
 """Coverage by random points against the rule, one draw and one distance at a time."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,8 @@ from scipy import stats
 
 from decoct.methods.coresets import zcore as module
 from decoct.methods.coresets.zcore import Line, coverage, drawn, penalties
+
+WINDOWS = st.sampled_from([0, 64])  # windows of an order, and all images
 
 
 def rewrite(features, draws, redundant, exponent, rng):
@@ -38,11 +42,13 @@ def rewrite(features, draws, redundant, exponent, rng):
     grid=st.booleans(),
     offset=st.sampled_from([0.0, 1e3]),
     dtype=st.sampled_from([np.float16, np.float32, np.float64]),
+    windows=WINDOWS,
 )
-def test_scores_are_those_of_the_rule(n, d, redundant, seed, grid, offset, dtype):
+def test_scores_are_those_of_the_rule(n, d, redundant, seed, grid, offset, dtype, windows):
     rng = np.random.default_rng(seed)
     features = ((rng.integers(0, 4, (n, d)) if grid else rng.normal(size=(n, d))) + offset).astype(dtype)
-    found, expected = (f(features, 20, redundant, 4.0, np.random.default_rng(1)) for f in (coverage, rewrite))
+    with mock.patch.object(module, "WINDOWS", windows):
+        found, expected = (f(features, 20, redundant, 4.0, np.random.default_rng(1)) for f in (coverage, rewrite))
     assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
@@ -57,12 +63,13 @@ def test_a_sample_that_guesses_how_far_to_look_changes_nothing(sample, monkeypat
 
 
 @settings(deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), k=st.integers(1, 400), spread=st.sampled_from([1e-3, 1.0, 1e3]))
-def test_the_nearest_are_found_wherever_the_point_lies(seed, k, spread):
+@given(seed=st.integers(0, 2**32 - 1), k=st.integers(1, 400), spread=st.sampled_from([1e-3, 1.0, 1e3]), windows=WINDOWS)
+def test_the_nearest_are_found_wherever_the_point_lies(seed, k, spread, windows):
     rng = np.random.default_rng(seed)
     column, other = rng.normal(size=(2, 300)) * [[1], [spread]]
     x, y = 3 * rng.normal(), 3 * spread * rng.normal()
-    rows, distances = Line.of(column).nearest(other, x, y, k)
+    with mock.patch.object(module, "WINDOWS", windows):
+        rows, distances = Line.of(column).nearest(other, x, y, k)
     distance = abs(column - x) + abs(other - y)
     assert rows.tolist() == np.argsort(distance, kind="stable")[:k].tolist()
     assert distances == pytest.approx(np.sort(distance)[:k], rel=1e-12)
@@ -70,13 +77,16 @@ def test_the_nearest_are_found_wherever_the_point_lies(seed, k, spread):
 
 def test_a_sample_that_misleads_is_found_out(monkeypatch):
     monkeypatch.setattr(module, "SAMPLE", 16)
+    monkeypatch.setattr(module, "WINDOWS", 0)
     column, other = np.arange(1000.0), np.full(1000, 1e4)
     other[::20] = 0  # of the rows around 0, those that a sample of every twentieth sees
     rows, _ = Line.of(column).nearest(other, 0.0, 0.0, 100)
     assert rows.tolist() == [*range(0, 1000, 20), *[i for i in range(60) if i % 20][:50]]
 
 
-def test_a_point_between_two_numbers_of_single_precision_keeps_its_place():
+@pytest.mark.parametrize("windows", [0, 64])
+def test_a_point_between_two_numbers_of_single_precision_keeps_its_place(windows, monkeypatch):
+    monkeypatch.setattr(module, "WINDOWS", windows)
     column = np.array([1e6, 1e6 + 0.0625], np.float32)
     other = np.array([0.04, 0.0], np.float32)
     assert Line.of(column).nearest(other, 1e6 + 0.03, 0.0, 1)[0].tolist() == [1]

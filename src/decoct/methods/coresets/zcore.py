@@ -15,6 +15,7 @@ from decoct.core.interfaces import Draft, Inputs
 from decoct.methods.coresets._shared.coreset import FeatureCoreset, Group
 
 SAMPLE = 4096  # images about, whose distances tell how far to look
+WINDOWS = 64  # times as many images as are looked for: with fewer it is quicker to look at all than to gather a window
 
 
 class ZCore(FeatureCoreset):
@@ -26,8 +27,8 @@ class ZCore(FeatureCoreset):
     number from [0, 1) and are kept from the highest score down, so a smaller set is the beginning of a larger one.
 
     As in the paper, all classes are pooled and not balanced; ``pooled = false`` ranks each class by itself, with its
-    share of the draws. The lowest index wins a tie, where the authors' code leaves it to the sorting. A draw looks at
-    those images alone that can be the nearest, about √(2 · ``redundant`` · N) of them.
+    share of the draws. The lowest index wins a tie, where the authors' code leaves it to the sorting. Of many images, a
+    draw looks at those alone that can be the nearest, about √(2 · ``redundant`` · N) of them.
 
     Attributes:
         draws: in all; the authors' plug-in takes at most ten an image.
@@ -63,8 +64,9 @@ def coverage(
     them; the image nearest to it gains 1, the ``redundant`` images nearest to that one lose 1 together. Images begin
     with a number from [0, 1). Threads are those of torch, and do not change a score.
 
-    Holds a copy of the features, dimension by dimension, and per thread O(N). A draw takes two searches in a window of
-    about √(2 k N) images of the order of one dimension; where many share a coordinate, a window holds them all.
+    Holds a copy of the features, dimension by dimension, and per thread O(N). A draw takes two searches, among all
+    images or, of more than 64 k, in a window of about √(2 k N) of the order of one dimension; where many share a
+    coordinate, a window holds them all.
 
     Args:
         features: [N, d], finite.
@@ -161,6 +163,22 @@ class Line(NamedTuple):
             besides: an image that is not wanted.
         """
         wanted = min(k + (besides >= 0), len(self.rows))
+        some = len(self.rows) > WINDOWS * wanted
+        rows = self._about(other, x, y, wanted) if some else self._among_all(other, x, y, wanted)
+        rows = rows[rows != besides]
+        exact = np.abs(self.column[rows] - np.float64(x)) + np.abs(other[rows] - np.float64(y))
+        order = np.argsort(exact, kind="stable")[: wanted - (besides >= 0)]
+        return rows[order], exact[order]
+
+    def _among_all(self, other: NDArray[Any], x: float, y: float, wanted: int) -> NDArray[np.int64]:
+        """Images that may be the nearest, by index: of few, nothing is gathered."""
+        distance = np.abs(other - other.dtype.type(y))
+        distance += np.abs(self.column - self.column.dtype.type(x))
+        reach = np.partition(distance, wanted - 1)[wanted - 1]
+        return np.flatnonzero(distance <= reach + _rounding(distance, x, y, reach))
+
+    def _about(self, other: NDArray[Any], x: float, y: float, wanted: int) -> NDArray[np.int64]:
+        """Images that may be the nearest, by index, from a window of the order."""
         half = int((wanted * len(self.rows)) ** 0.5)  # were they spread evenly, the square of this side would hold them
         at = self._place(x, "left")
         around = slice(max(0, at - half), at + half + 1)
@@ -170,17 +188,13 @@ class Line(NamedTuple):
             rank = wanted - 1 if stride == 1 else int(wanted / stride + 3 * (wanted / stride) ** 0.5) + 3
             rank = min(rank, len(distance) - 1)
             reach = np.partition(distance, rank)[rank]
-            rounding = 8 * np.finfo(distance.dtype).eps * (abs(x) + abs(y) + reach)
+            rounding = _rounding(distance, x, y, reach)
             window = slice(self._place(x - reach - rounding, "left"), self._place(x + reach + rounding, "right"))
             rows, distance = self._distances(other, x, y, window)
             inside = np.flatnonzero(distance <= reach + rounding)
             if np.count_nonzero(distance[inside] <= reach) >= wanted:
                 break
-        rows = np.sort(rows[inside])
-        rows = rows[rows != besides]
-        exact = np.abs(self.column[rows] - np.float64(x)) + np.abs(other[rows] - np.float64(y))
-        order = np.argsort(exact, kind="stable")[: wanted - (besides >= 0)]
-        return rows[order], exact[order]
+        return np.sort(rows[inside])
 
     def _place(self, value: Any, side: Literal["left", "right"]) -> int:
         return int(np.searchsorted(self.values, self.values.dtype.type(value), side))
@@ -194,6 +208,11 @@ class Line(NamedTuple):
         np.abs(distance, out=distance)
         distance += np.abs(along, out=along)
         return rows, distance
+
+
+def _rounding(distance: NDArray[Any], x: float, y: float, reach: float) -> float:
+    """By how much a distance may be off, at the precision that it was computed in."""
+    return float(8 * np.finfo(distance.dtype).eps * (abs(x) + abs(y) + reach))
 
 
 def _along(pairs: NDArray[Any], second: NDArray[np.int64]) -> NDArray[Any]:
