@@ -10,6 +10,7 @@ import pytest
 from decoct.core.sheets import unquoted
 from decoct.report import standing, wording, write
 from decoct.report.accuracy import Setting
+from decoct.report.sections.evidence import controls
 from decoct.report.verdict import correction
 from decoct.report.write import write_report
 
@@ -58,6 +59,23 @@ def test_verdicts_say_what_their_words_mean(builder):
     assert f"Same: within {100 * min(summary.margins.values()):.2g} to 1 point by two one-sided tests" in notes
     assert "95 % intervals over sets and test images" in notes and "Open is not equal" in notes
     assert f"{correction(summary.verdicts)}." in notes
+
+
+def test_controls_give_what_a_method_adds_under_each_protocol(builder):
+    builder.controls = {"rded": "random"}
+    summary = write_report(builder.build())
+    table = write.controls(summary)
+    assert table.head == ["method − control", "student", "budget", "erm", "single_teacher", "multi_teacher"]
+    assert [row[:3] for row in table.rows] == [["rded − random", "convnet3_w32", f"IPC {n}"] for n in (1, 10)]
+    own = {c.setting: c.comparison for c in summary.found(controls.find)}
+    c = own[Setting("single_teacher", "convnet3_w32", "ipc=10")]
+    assert table.rows[1][4] == f"{c.verdict} {wording.difference(c)} (n = 5)"
+    assert "over these 6 comparisons" in table.notes[1]
+    assert (builder.folder / "tables" / "controls.md").is_file()
+    builder.controls, builder.jobs = {}, []
+    shutil.rmtree(builder.folder / "store")
+    assert write.controls(write_report(builder.build())) is None
+    assert not (builder.folder / "tables" / "controls.md").exists()
 
 
 def test_metrics_give_interval_n_and_what_random_gives(builder):

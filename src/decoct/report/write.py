@@ -14,6 +14,7 @@ from decoct.report.read import frame
 from decoct.report.read.frame import Frame
 from decoct.report.read.manifest import ALL, CONTROL, FULL, REFERENCE
 from decoct.report.render import render
+from decoct.report.sections.evidence import controls as controlled
 from decoct.report.sections.evidence import robust
 from decoct.report.sections.evidence.classes import by_class
 from decoct.report.standing import ARROWS, Standing
@@ -59,7 +60,8 @@ def write_tables(folder: Path, summary: Summary) -> None:
     A table without rows is not written, and is removed where an earlier report left it.
     """
     (folder / FOLDER).mkdir(exist_ok=True)
-    for name, table in (("accuracy", accuracy(summary)), ("verdict", verdict(summary)), ("metrics", metrics(summary))):
+    for name, made in (("accuracy", accuracy), ("verdict", verdict), ("controls", controls), ("metrics", metrics)):
+        table = made(summary)
         for ending, typeset in (("md", markdown), ("tex", latex)):
             path = folder / FOLDER / f"{name}.{ending}"
             if table:
@@ -124,6 +126,29 @@ def verdict(summary: Summary) -> Table | None:
         *_daggers(summary),
     ]
     return _by_panel("verdict", f"Verdicts on {summary.run.data['name']}", summary, methods, cell, notes)
+
+
+def controls(summary: Summary) -> Table | None:
+    """What each method adds to its control, protocols across; None where no method has one."""
+    placed = {(c.method, c.setting): c.comparison for c in summary.found(controlled.find)}
+    protocols = list(dict.fromkeys(setting.protocol for _, setting in placed))
+    rest = dict.fromkeys((setting.student, setting.budget) for setting in summary.settings)
+    rows = []
+    for label, control in summary.frame.manifest.controls.items():
+        for student, budget in rest:
+            own = [placed.get((label, Setting(protocol, student, budget))) for protocol in protocols]
+            cells = [_compared(c) if c and c.n else wording.NONE for c in own]
+            if any(cell != wording.NONE for cell in cells):
+                pair = f"{_marked(summary, label)} − {_marked(summary, control)}"
+                rows.append([pair, student, wording.budget(budget), *cells])
+    notes = [
+        f"Paired differences of test accuracy in points with 95 % intervals over sets and test images{summary.given}.",
+        f"Words hold after Holm over these {len(placed)} comparisons; leans: alone, not after it.",
+        *_daggers(summary),
+    ]
+    title = f"Methods and their controls on {summary.run.data['name']}"
+    head = ["method − control", "student", "budget", *protocols]
+    return Table("controls", title, head, rows, notes, len(head)) if rows else None
 
 
 def metrics(summary: Summary) -> Table | None:
