@@ -69,6 +69,22 @@ def test_a_deterministic_method_has_one_set_which_trains_every_replicates_studen
     assert made.keyed["seed"] is None
 
 
+def test_a_method_may_make_more_sets_or_fewer_than_the_others(jobs):
+    usual, metrics = jobs(), {"names": ["prdc"], "extractors": ["pixels"]}
+    found = jobs(condensers=[{"name": "random", "sets": 5}, {"name": "herding", "sets": 2}])
+    for method, sets in (("random", 5), ("herding", 2)):
+        students = [job for job in of(found, method=method, budget="ipc=1", protocol="erm") if job.kind == "train"]
+        assert {job.labels["condense_replicate"] for job in students} == set(range(sets))
+        shared = set(keys(of(usual, method=method))) & set(keys(of(found, method=method)))
+        fewest = min(sets, 3)
+        assert {j.labels["condense_replicate"] for j in students if j.key in shared} == set(range(fewest))
+    made = [job for job in found if job.kind == "condense"]
+    assert len(of(made, method="random")) == 2 * 5 and len(of(made, method="herding")) == 2
+    one = {"condensers": [{"name": "random", "sets": 1}], "metrics": metrics}  # whose interval is over images
+    alone = [job for job in jobs(**one) if job.kind == "measure"]
+    assert all(job.keyed["resamples"] == 20 for job in alone) and len(alone) == 2
+
+
 def test_pairs_pair(jobs):
     """A student's seed is the same for every method, protocol and budget, and another in every replicate."""
     by_pair = {}

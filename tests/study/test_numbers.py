@@ -112,6 +112,7 @@ def test_every_number_of_a_spec_is_refused_in_a_line_or_planned(spec, digits):
             {"condensers": [{"name": "rded", "shards": 10**9}]},
             "shards of 'rded' must be .* to 10,000",
         ),
+        ({"condensers": [{"name": "rded", "sets": 10**9}]}, "sets of 'rded' must be .* to 10,000"),
         ({"seed": 16**9000}, "seed: .*more than can be shown"),
     ],
 )

@@ -156,6 +156,11 @@ def test_what_nobody_can_mean_is_named_with_its_file(read, tmp_path, text, said)
         (CUT.format("0"), "shards of 'rded' must be a whole number from 1 to 10,000, not 0"),
         (CUT.format("2.5"), "shards of 'rded' must be a whole number from 1 to 10,000, not 2.5"),
         (CUT.format("true"), "shards of 'rded' must be a whole number from 1 to 10,000, not True"),
+        (CUT.replace("shards", "sets").format("0"), "sets of 'rded' must be a whole number from 1 to 10,000, not 0"),
+        (
+            CUT.replace("shards", "sets").format("3") + "\nreplicates = {condense = 2, teacher = 2}",
+            "'rded' makes 3 sets, and there are teachers for 2, one for each: leave out sets",
+        ),
         (AGAINST.format('"randm"'), "unknown label 'randm' as control of 'sre2l'. Did you mean 'random'?"),
         (AGAINST.format('"full"'), "unknown label 'full' as control of 'sre2l'. Known: random, sre2l."),
         (AGAINST.format('"sre2l"'), "'sre2l' cannot be its own control"),
@@ -283,6 +288,12 @@ def test_shards_are_of_the_study_and_not_of_the_method():
     assert study.shards() == {"rded": 2, "small": 3}
     whole = [{"name": "rded"}, {"name": "rded", "label": "small", "factor": 2}, "cim"]
     assert study.methods() == Study.from_dict({"name": "t", "condensers": whole, "protocols": ["erm"]}).methods()
+
+
+def test_a_method_makes_as_many_sets_as_it_says_or_as_the_study():
+    entries = [{"name": "rded", "sets": 8}, {"name": "rded", "label": "small", "factor": 2}, "cim"]
+    study = Study.from_dict({"name": "t", "condensers": entries, "protocols": ["erm"]})
+    assert study.sets() == {"rded": 8, "small": 5, "cim": 5}
 
 
 @pytest.mark.parametrize("factor", [2, 3, 7])

@@ -40,17 +40,22 @@ def expand(study: Study, data: Dataset, external: Sequence[ExternalSet] = ()) ->
     planner = Planner(data, study.seed, compute, teachers, study.plugins, study.extractors, generators, vary=vary)
     planner.judge(_involved(study, planner))
     metrics, look = study.measures(), study.metrics
-    methods, shards, protocols = study.methods(), study.shards(), study.recipes()  # parsed once, not once a set
+    methods, protocols = study.methods(), study.recipes()  # parsed once, not once a set
+    sets, shards = study.sets(), study.shards()
     students, natives = study.students_at(data.size), study.natives()
     looking = any(metric.needs != "cost" for metric in metrics.values())
     replicates, trainings = range(study.replicates.condense), range(study.replicates.train)
 
     def use(
-        made: Made, of: Sequence[int], stored: str | None = None, given: Mapping[str, str] = MappingProxyType({})
+        made: Made,
+        of: Sequence[int],
+        several: bool,
+        stored: str | None = None,
+        given: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Measure a set and train students on it, for these replicates of its making."""
+        """Measure a set, alone or one of several, and train students on it, for these replicates of its making."""
         if looking:
-            several = made.drawn and len(replicates) > 1  # their spread says how far a reading depends on chance
+            several = made.drawn and several  # their spread says how far a reading depends on chance
             planner.measure(made, metrics, look.extractors, 0 if several else look.resamples, given)
         method = made.labels["method"]
         trained = [each for each in protocols.items() if method in (natives.get(each[0]) or (method,))]
@@ -63,13 +68,15 @@ def expand(study: Study, data: Dataset, external: Sequence[ExternalSet] = ()) ->
             counts = budget.per_class(data.counts(), data.class_names)
             planner.reference(str(budget), counts, metrics, look.extractors, look.draws)
         for label, method in methods.items():
-            for replicate in replicates:
-                use(planner.condense(label, method, budget, replicate, shards.get(label, 1)), [replicate])
+            for replicate in range(sets[label]):
+                made = planner.condense(label, method, budget, replicate, shards.get(label, 1))
+                use(made, [replicate], sets[label] > 1)
         for given in external:
             if given.job.labels["budget"] == str(budget):
                 stored = planner.external(given.labels).key if given.labels else None
                 of = replicates if given.replicate is None else [given.replicate]
-                use(planner.external(given.job)._replace(drawn=given.replicate is not None), of, stored, given.given)
+                made = planner.external(given.job)._replace(drawn=given.replicate is not None)
+                use(made, of, len(replicates) > 1, stored, given.given)
     for protocol, student in product(protocols.items(), students):
         if study.ceiling:
             planner.train(protocol, student, None)

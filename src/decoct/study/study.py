@@ -31,7 +31,7 @@ NAMES = (
 STUDENTS = 1_000_000  # of a study: some ten minutes to plan
 WIDTH = 32  # of the default student: six times as fast on a CPU as the literature's 128, and as good on small sets
 WORDS = {  # of a table beside its label: what a study does with it, no field of it
-    "condenser": ("control", "shards"),
+    "condenser": ("control", "sets", "shards"),
     "protocol": ("native", "methods"),
 }
 
@@ -169,9 +169,9 @@ class Study(Part):
             that fits the images, ResNet-18 above 128 px.
         budgets: such as ``{ipc = 10}``.
         replicates: condense × train, and teachers; the condense level is the unit of inference.
-        condensers: names or tables; ``label`` distinguishes two entries of one method, ``shards`` cuts a construction
-            into that many jobs, ``control`` is the label of the entry that shows what its work adds, such as
-            the same method with ``iterations = 0``.
+        condensers: names or tables; ``label`` distinguishes two entries of one method, ``sets`` is how many are made of
+            it, if not ``condense``, ``shards`` cuts a construction into that many jobs, ``control`` is the label of
+            the entry that shows what its work adds, such as the same method with ``iterations = 0``.
         protocols: names or tables; ``native = true`` marks one as a paper's own, outside the comparisons that are
             corrected together, and ``methods`` are then the labels of the sets that it trains on, None for all.
         teachers: tables for nets that are not trained as usual, such as ``{net = …, checkpoint = …}``.
@@ -258,6 +258,7 @@ class Study(Part):
         self.measures()
         self.bounded()
         self.shards()
+        self.sets()
         self.controls()
         self.outsiders()
         self.natives()
@@ -278,11 +279,11 @@ class Study(Part):
 
     def bounded(self) -> None:
         """Raise a UsageError of more students than anybody trains: to plan them alone would take hours."""
-        each = self.replicates.condense * self.replicates.train
-        settings = len(self.condensers) * len(self.budgets) * len(self.protocols) * len(self.students or (None,))
-        if each * settings > STUDENTS:
+        sets = sum(self.sets().values()) * self.replicates.train
+        settings = len(self.budgets) * len(self.protocols) * len(self.students or (None,))
+        if sets * settings > STUDENTS:
             raise UsageError(
-                f"this asks for {each * settings:,} students, {each:,} in each of {settings:,} settings, more than "
+                f"this asks for {sets * settings:,} students, {sets:,} in each of {settings:,} settings, more than "
                 f"{STUDENTS:,}: take fewer replicates, or divide the study"
             )
 
@@ -292,13 +293,28 @@ class Study(Part):
 
     def shards(self) -> dict[str, int]:
         """In how many jobs a construction is cut, by label, where it is."""
-        shards_of = _said(self.condensers, "shards")
-        for label, shards in shards_of.items():
-            if type(shards) is not int or not 1 <= shards <= TIMES:
+        return self._numbers("shards")
+
+    def sets(self) -> dict[str, int]:
+        """How many sets each method makes, or trains students on if it makes the same one again, by label."""
+        own, several = self._numbers("sets"), self.replicates.condense
+        for label, sets in own.items():
+            if self.replicates.teacher > 1 and sets != several:
                 raise UsageError(
-                    f"condensers: shards of '{label}' must be a whole number from 1 to {TIMES:,}, not {shown(shards)}"
+                    f"condensers: '{label}' makes {sets} sets, and there are teachers for {several}, one for each: "
+                    "leave out sets"
                 )
-        return shards_of
+        return dict.fromkeys(self.methods(), several) | own
+
+    def _numbers(self, word: str) -> dict[str, int]:
+        """What entries say by a word that stands for a whole number, by label."""
+        numbers = _said(self.condensers, word)
+        for label, number in numbers.items():
+            if type(number) is not int or not 1 <= number <= TIMES:
+                raise UsageError(
+                    f"condensers: {word} of '{label}' must be a whole number from 1 to {TIMES:,}, not {shown(number)}"
+                )
+        return numbers
 
     def controls(self) -> dict[str, str]:
         """The label of each method's control, by label, where it has one."""

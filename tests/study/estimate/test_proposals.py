@@ -34,8 +34,8 @@ class Fake:
     mystery: str = ""
 
     def sets(self):
-        named = [method.name for method in self.study.methods().values()]
-        return [(name, self.study.replicates.condense * sum(b.ipc for b in self.study.budgets)) for name in named]
+        named, images = self.study.methods(), sum(b.ipc for b in self.study.budgets)
+        return [(named[label].name, sets * images) for label, sets in self.study.sets().items()]
 
     @property
     def clock(self):
@@ -68,6 +68,13 @@ def test_replicates_go_first_and_only_as_far_as_needed(study):
     assert found["change"] == {"replicates": {"condense": 4, "train": 2, "teacher": 1}}
     found = propose(Fake(study), Fake(study).clock * 0.55)
     assert words(found)[1:] == ["condense replicates: 4", "condense replicates: 3", "train replicates: 1"]
+
+
+def test_a_method_with_more_sets_than_the_others_gets_as_many_first(study):
+    more = Study.from_dict(TABLE | {"condensers": [{"name": "random", "sets": 9}, *TABLE["condensers"][1:]]})
+    found = propose(Fake(more), Fake(study).clock)
+    assert words(found) == ["as it is", "5 sets of random, as of the others"] and found["met"]
+    assert Study.from_dict(TABLE | found["change"]).sets() == study.sets()
 
 
 def test_then_the_last_budget_student_and_method_but_no_control(study):

@@ -38,10 +38,14 @@ def propose(plan: Plan, limit: float) -> dict[str, Any]:
 def smaller(study: Study) -> tuple[str, dict[str, Any]] | None:
     """What to leave out next, in words, and the keys of the study to change for that; None if nothing can be.
 
-    Condense replicates are taken down to three and train replicates to one; then the last budget goes, the last
-    student, and the last method that is neither ``random``, nor a control, nor named by a protocol. One of each stays,
-    beside ``random``.
+    Methods that have more sets than others get as many; condense replicates are taken down to three and train
+    replicates to one; then the last budget goes, the last student, and the last method that is neither ``random``, nor
+    a control, nor named by a protocol. One of each stays, beside ``random``.
     """
+    usual = study.replicates.condense
+    if more := [label for label, sets in study.sets().items() if sets > usual]:
+        entries = tuple(_without_more(entry, usual) for entry in study.condensers)
+        return f"{usual} sets of {', '.join(more)}, as of the others", {"condensers": entries}
     for name, fewest in (("condense", FEWEST), ("train", 1)):
         if (number := getattr(study.replicates, name) - 1) >= fewest:
             own = name == "condense" and study.replicates.teacher > 1
@@ -58,6 +62,12 @@ def smaller(study: Study) -> tuple[str, dict[str, Any]] | None:
         left = tuple(entry for i, entry in enumerate(study.condensers) if i != free[-1])
         return f"without the method {list(methods)[free[-1]]}", {"condensers": left}
     return None
+
+
+def _without_more(entry: str | dict[str, Any], usual: int) -> str | dict[str, Any]:
+    if isinstance(entry, str) or entry.get("sets", 0) <= usual:
+        return entry
+    return {key: value for key, value in entry.items() if key != "sets"}
 
 
 def seconds_of(text: str) -> float:
