@@ -4,7 +4,7 @@ python benchmarks/results.py fashion_mnist
 python benchmarks/results.py pruning matching --runs /fast/disk
 
 A page has places, each from a line ``<!-- WHAT -->`` to a line ``<!-- end -->``. WHAT is ``report``, for what
-``decoct report`` prints of all its studies, or the name of a table that it writes (``verdict``, ``controls``), or a
+``decoct report`` prints of all its studies, or the name of a table that it writes (``ranking``, ``controls``), or a
 benchmark with its words, which is called for what it prints. The rows of all students stand beside the page, and the
 study's card where the page shows that. The tests hold every mean that a page quotes against those rows, so text that
 the new numbers contradict fails there.
@@ -29,7 +29,7 @@ RESULTS = ROOT / "docs" / "results"
 CARD = "![The card of this study]"
 BUILT_IN = "digits"
 WIDTH, ENDLESS = 100, 10_000  # of what is printed, in characters: a table, and sentences of a line each
-OPENED = r"^<!-- (?P<what>report|accuracy|verdict|controls|metrics|[a-z_]+\.py [^\n]*) -->\n"
+OPENED = r"^<!-- (?P<what>report|accuracy|ranking|verdict|controls|metrics|[a-z_]+\.py [^\n]*) -->\n"
 PLACE = re.compile(OPENED + r"(?P<kept>.*?)^<!-- end -->$", re.M | re.S)
 MADE = re.compile(r"^Made by `python benchmarks/results\.py .*\n\n?", re.M)
 

@@ -14,7 +14,7 @@ from decoct.report.sections.evidence import controls
 from decoct.report.verdict import correction
 from decoct.report.write import write_report
 
-NAMES = {f"{name}.{ending}" for name in ("accuracy", "verdict", "metrics") for ending in ("md", "tex")} | {
+NAMES = {f"{name}.{ending}" for name in ("accuracy", "ranking", "verdict", "metrics") for ending in ("md", "tex")} | {
     "classes.csv"
 }
 
@@ -38,6 +38,22 @@ def test_accuracies_are_those_of_the_report_with_interval_and_n(builder):
     assert rows["rded", "erm"][1] == f"{wording.accuracy(own)} (n = 5)"
     assert all(cell.endswith("(n = 360)") for cell in rows["full data", "erm"])
     assert ("herding†", "erm") in rows and write.DAGGER in table.notes
+
+
+def test_a_ranking_has_the_best_first_in_each_setting(builder):
+    summary = write_report(builder.build())
+    table = write.ranking(summary)
+    assert table.head == ["method", "protocol", "budget", "accuracy", "against random", "against the best coreset"]
+    assert table.title == "Methods by accuracy on digits, convnet3_w32"
+    for setting in summary.settings:
+        place = [setting.protocol, wording.budget(setting.budget)]
+        rows = [row for row in table.rows if row[1:3] == place]
+        means = [float(row[3].split()[0]) for row in rows]
+        assert len(rows) == 6 and rows[-1][0] == "full data" and means[:-1] == sorted(means[:-1], reverse=True)
+        (own,) = [row for row in rows if row[0] == "rded"]
+        v = summary.verdict("rded", setting)
+        assert own[4:] == [f"{wording.difference(v.random)}, {v.random.verdict}", v.against_coresets]
+        assert rows[-1][4:] == ["", ""] and not next(row for row in rows if row[0] == "random")[4]
 
 
 def test_verdicts_give_word_difference_interval_and_n(builder):

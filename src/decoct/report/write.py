@@ -21,7 +21,7 @@ from decoct.report.standing import ARROWS, Standing
 from decoct.report.stats.comparisons import Comparison
 from decoct.report.summary import Summary, summarise
 from decoct.report.typeset import Table, latex, markdown
-from decoct.report.verdict import correction
+from decoct.report.verdict import Verdict, correction
 
 FOLDER = "tables"
 NEED_NOT = "it need not be shown to be better than the rest"
@@ -60,8 +60,8 @@ def write_tables(folder: Path, summary: Summary) -> None:
     A table without rows is not written, and is removed where an earlier report left it.
     """
     (folder / FOLDER).mkdir(exist_ok=True)
-    for name, made in (("accuracy", accuracy), ("verdict", verdict), ("controls", controls), ("metrics", metrics)):
-        table = made(summary)
+    for made in (accuracy, ranking, verdict, controls, metrics):
+        name, table = made.__name__, made(summary)
         for ending, typeset in (("md", markdown), ("tex", latex)):
             path = folder / FOLDER / f"{name}.{ending}"
             if table:
@@ -105,14 +105,52 @@ def accuracy(summary: Summary) -> Table | None:
     return _by_panel("accuracy", title, summary, [*summary.methods, *ceiling], cell, notes, best)
 
 
+def ranking(summary: Summary) -> Table | None:
+    """Methods by accuracy in each setting, beside random and the best coreset; None where nothing is trained.
+
+    What all settings share, such as the student, stands in the title and not in every row.
+    """
+    if not summary.accuracies:
+        return None
+    words = {s: (s.protocol, s.student, wording.budget(s.budget)) for s in summary.settings}
+    columns = list(zip(("protocol", "student", "budget"), zip(*words.values(), strict=True), strict=True))
+    several = [place for place, (_, own) in enumerate(columns) if len(set(own)) > 1]
+    rows = []
+    for setting, own in words.items():
+        known = [a for label in summary.methods if (a := summary.accuracy(label, setting))]
+        last = [a for a in (summary.accuracy(FULL, setting._replace(budget=ALL)),) if a]
+        for a in sorted(known, key=lambda a: -a.interval.mean) + last:
+            beside = _beside(summary.verdict(a.method, setting)) if a.method != FULL else ["", ""]
+            said = f"{wording.accuracy(a.interval)} (n = {a.interval.n:,})"
+            rows.append([_marked(summary, a.method), *(own[place] for place in several), said, *beside])
+    shared = [own[0] for place, (_, own) in enumerate(columns) if place not in several]
+    notes = [
+        f"Test accuracy in percent and paired differences in points, with 95 % intervals{summary.given}.",
+        *(f"{said}." for said in (correction(summary.verdicts),) if said),
+        "Better than the best coreset: better than every one of them; worse: worse than at least one.",
+        *_daggers(summary),
+    ]
+    title = ", ".join([f"Methods by accuracy on {summary.run.data['name']}", *shared])
+    places = [columns[place][0] for place in several]
+    head = ["method", *places, "accuracy", f"against {REFERENCE}", "against the best coreset"]
+    return Table("ranking", title, head, rows, notes, len(head))
+
+
+def _beside(v: Verdict) -> list[str]:
+    """Against random, and the word against the best coreset, where there are several."""
+    return [
+        f"{wording.difference(v.random)}, {v.random.verdict}" if v.random and v.random.n else "",
+        v.against_coresets or "" if len(v.coresets) > 1 and any(c.n for c in v.coresets.values()) else "",
+    ]
+
+
 def verdict(summary: Summary) -> Table | None:
     """Every method against random and against every coreset; None where there is nothing to compare with."""
 
     def cell(label: str, setting: Setting) -> str:
         v = summary.verdict(label, setting)
         parts = [f"random: {_compared(v.random)}"] if v.random and v.random.n else []
-        if v.against_coresets and len(v.coresets) > 1 and any(c.n for c in v.coresets.values()):
-            parts.append(f"best coreset: {v.against_coresets}")
+        parts += [f"best coreset: {word}" for word in _beside(v)[1:] if word]
         return "; ".join(parts) or wording.NONE
 
     methods = [label for label in summary.methods if label != REFERENCE]
