@@ -32,7 +32,7 @@ DOCS = Path(__file__).parents[1] / "docs" / "results"
 ROWS = DOCS / "originals"
 METHODS = (
     *("sre2l", "rded", "g_vbsm", "edc", "cv_dd", "fadrm", "delt", "cim"),
-    *("dc", "dsa", "dm", "mtt", "datm", "minimax", "dit"),
+    *("dc", "dsa", "dm", "mtt", "datm", "minimax", "mgd3", "dit"),
 )
 SETS, IPC, STEPS, MARGIN = 5, 10, 500, 0.015
 LABELLER = "convnet3_bn_w32"  # what single_teacher's students learn from

@@ -4,16 +4,19 @@ The net is tiny and its weights are random, none of them zero; they go over by n
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import diffusers
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from decoct.methods.generative._shared.sampling import Schedule, sample
+from decoct.methods.generative._shared.sampling import Guide, Schedule, sample
 from decoct.nets import pipeline
 from decoct.nets.diffusion import DiffusionModel
 from originals.beside import Agreement, At, doubled
@@ -113,7 +116,18 @@ def wrapped(state: Mapping[str, Tensor]) -> DiffusionModel:
 Seen = list[tuple[Tensor, Tensor]]  # of each step, the guided prediction and the latents that it saw
 
 
-def seen(model: DiffusionModel, draws: list[Tensor], labels: Tensor) -> Seen:
+@contextmanager
+def exact(sampler: ModuleType) -> Iterator[None]:
+    """In the block, the constants of the program's schedule, which it rounds to float32 at each use, stay float64."""
+
+    def whole(values: NDArray[np.float64], t: Tensor, shape: torch.Size) -> Tensor:
+        return torch.from_numpy(values)[t].view(-1, 1, 1, 1).expand(shape)
+
+    with replaced(sampler.gaussian_diffusion, _extract_into_tensor=whole):
+        yield
+
+
+def seen(model: DiffusionModel, draws: list[Tensor], labels: Tensor, guide: Guide | None = None) -> Seen:
     """What decoct's sampler sees."""
     steps, waiting = [], iter(draws[1:])
     predict = DiffusionModel.predict
@@ -128,7 +142,7 @@ def seen(model: DiffusionModel, draws: list[Tensor], labels: Tensor) -> Seen:
     schedule = Schedule.respaced(model.alphas, TAKEN)
     names = [str(c) for c in range(CLASSES)]
     with replaced(DiffusionModel, predict=noted), replaced(ours, draw=lambda *_: next(waiting)):
-        sample(model, schedule, labels, draws[0], [], class_names=names, guidance=GUIDANCE)
+        sample(model, schedule, labels, draws[0], [], class_names=names, guidance=GUIDANCE, guide=guide)
     return steps
 
 
@@ -143,7 +157,8 @@ def followed(sampler: ModuleType, net: torch.nn.Module, draws: list[Tensor], lab
 
     both = torch.cat([draws[0], draws[0]])
     told = {"y": torch.cat([labels, torch.full_like(labels, CLASSES)]), "cfg_scale": GUIDANCE}
-    with torch.no_grad(), replaced(torch, randn_like=lambda x: torch.cat([next(waiting, x[:IMAGES])] * 2)):
+    twice = replaced(torch, randn_like=lambda x: torch.cat([next(waiting, x[:IMAGES])] * 2))
+    with torch.no_grad(), exact(sampler), twice:
         sampler.create_diffusion(str(TAKEN)).p_sample_loop(
             noted, both.shape, both, clip_denoised=False, model_kwargs=told, progress=False, device="cpu"
         )

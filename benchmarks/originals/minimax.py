@@ -1,7 +1,7 @@
 """Minimax diffusion's own program beside decoct: the fine-tuning of a tiny DiT, on the same latents and draws.
 
 The program runs as a whole. Its latents are given in place of an encoder's; its device is the CPU and its process group
-is itself; the constants of its schedule, which it rounds to float32 at each use, stay float64.
+is itself.
 """
 
 import importlib
@@ -137,13 +137,11 @@ def followed(theirs: ModuleType, state: Mapping[str, Tensor], draws: list[Draws]
         "randn_like": in_turn([one.noise for one in draws]),
         "rand": in_turn([1.0 - one.dropped.double() for one in draws]),
     }
-    schedule = theirs.create_diffusion.__globals__["gd"]
-    whole = lambda values, t, shape: torch.from_numpy(values)[t].view(-1, 1, 1, 1).expand(shape)  # noqa: E731
     with (
         tempfile.TemporaryDirectory() as folder,
         replaced(theirs, **places),
         replaced(torch.cuda, **gpu),
-        replaced(schedule, _extract_into_tensor=whole),
+        dit.exact(importlib.import_module("diffusion")),
         watched(learnt=learnt) as steps,
         replaced(torch, **waiting),
     ):

@@ -19,12 +19,10 @@ class Predicted(NamedTuple):
 
     Attributes:
         noise: [B, c, h, w] ε, with classifier-free guidance.
-        conditional: [B, c, h, w] ε given the class alone.
         fraction: [B, c, h, w] of a learnt variance, 0 for the least and 1 for the most; None where it is fixed.
     """
 
     noise: Tensor
-    conditional: Tensor
     fraction: Tensor | None
 
 
@@ -127,7 +125,7 @@ class DiffusionModel:
         own = self.there[1][labels]
         if guidance == 1:
             noise, fraction = self.raw(latents, self._steps(t, latents), own)
-            return Predicted(noise, noise, fraction)
+            return Predicted(noise, fraction)
         if self.null is None:
             raise UsageError("this generator has no class for 'no class', so it cannot be guided: guidance = 1")
         both, classes = torch.cat([latents, latents]), torch.cat([own, torch.full_like(own, self.null)])
@@ -136,11 +134,7 @@ class DiffusionModel:
         guided = without + guidance * (conditional - without)
         if self.guided is not None:
             guided = torch.cat([guided[:, : self.guided], conditional[:, self.guided :]], 1)
-        return Predicted(
-            guided,
-            conditional,
-            None if fraction is None else fraction.chunk(2)[0],
-        )
+        return Predicted(guided, None if fraction is None else fraction.chunk(2)[0])
 
     def prompted(self, prompts: Mapping[int, str], against: str) -> Self:
         """The same model told a prompt for each of some classes of the data, and another one for "no class".

@@ -47,7 +47,7 @@ def seen(model, x, t, guidance=4.0):
     x = x.detach().requires_grad_()
     said = model.predict(x, t, torch.tensor([0, 1, 2]), guidance)
     clean, alpha = model.denoised(x, said.noise, t), float(model.alphas[t])
-    return Step(2, alpha, x, said.noise, clean, model.denoised(x, said.conditional, t), torch.ones_like(x))
+    return Step(2, alpha, x, said.noise, clean, torch.ones_like(x))
 
 
 def start(model):

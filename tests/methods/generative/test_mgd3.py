@@ -26,20 +26,22 @@ def recorded(monkeypatch):
 
 def test_guidance_moves_the_next_latents_to_the_mode_by_the_formulas_amount():
     rng = torch.Generator().manual_seed(0)
-    x, clean, conditional, mode, sigma = (torch.randn(2, 4, 4, 4, generator=rng) for _ in range(5))
+    x, clean, mode, sigma = (torch.randn(2, 4, 4, 4, generator=rng) for _ in range(4))
     sigma = sigma.exp()
-    found = ModeGuidance(mode, 0.1, 0.5)(Step(40, 0.3, x, x, clean, conditional, sigma))
-    assert torch.allclose(found, -0.1 * (conditional - mode) * sigma)
+    found = ModeGuidance(mode, 0.1, 0.5)(Step(40, 0.3, x, x, clean, sigma))
+    assert torch.allclose(found, -0.1 * (clean - mode) * sigma)
 
 
 def test_every_image_is_drawn_to_its_own_mode_in_the_noisier_half_alone(supplied, monkeypatch):
     asked, method = recorded(monkeypatch), MGD3(steps=10)
     inputs = supplied(method, 2)
     method(inputs)
-    assert [step.number for step, _, _ in asked] == [9, 8, 7, 6, 5]
+    assert [step.number for step, _, _ in asked] == [9, 8, 7, 6]
     (model,) = inputs.generators.values()
+    times = Schedule.respaced(model.alphas, 10).steps
     for step, added, modes_ in asked:
-        assert torch.allclose(added, -0.1 * (step.conditional - modes_) * step.sigma)
+        clean = model.denoised(step.latents, step.noise, times[step.number])  # under classifier-free guidance
+        assert torch.allclose(added, -0.1 * (clean - modes_) * step.sigma)
     with torch.no_grad():
         for c in range(3):
             own = torch.from_numpy(inputs.data.train.images[inputs.data.train.labels == c])
@@ -79,9 +81,9 @@ def test_guidance_that_ends_at_the_first_step_is_plain_sampling(supplied):
     assert not np.array_equal(plain(supplied(plain)).images, guided(supplied(guided)).images)
 
 
-def test_of_fifty_steps_the_noisier_25_are_guided():
+def test_of_fifty_steps_the_noisier_24_are_guided():
     guide = ModeGuidance(torch.zeros(1), 0.1, MGD3().stop)
-    assert [i for i in range(50) if guide.active(i / 50)] == list(range(25, 50))
+    assert [i for i in range(50) if guide.active(i / 50)] == list(range(26, 50))
 
 
 def test_the_null_class_is_the_models_own(supplied):
@@ -112,7 +114,7 @@ def test_guidance_is_between_the_null_class_and_the_class(generator):
         given, fraction = model.raw(x, t, model.rows[labels])
         free, _ = model.raw(x, t, torch.full((3,), 5))
     assert torch.allclose(said.noise, free + 4 * (given - free), atol=1e-5)
-    assert torch.allclose(said.conditional, given, atol=1e-6) and torch.allclose(said.fraction, fraction, atol=1e-6)
+    assert torch.allclose(said.fraction, fraction, atol=1e-6)
     assert not torch.allclose(given, free)
 
 

@@ -21,17 +21,21 @@ class MGD3(Generative):
     """Mode-guided diffusion (Chan-Santiago et al., 2025, arXiv:2505.18963), on a frozen generator.
 
     Mode discovery: the latents of each class are clustered by k-means with as many centres m as images are to be made.
-    Mode guidance: image j is drawn to m_j, x_{i−1} += −λ (x̂₀ − m_j) σ_i, with x̂₀ predicted given the class alone, as
-    in the paper; public code takes that of classifier-free guidance. Stop guidance: the steps of the least noise are
-    free, so that the image is one of the generator's. Of a DiT, classifier-free guidance acts on three of the four
-    channels, as in the code of its authors.
+    Mode guidance: image j is drawn to m_j, x_{i−1} += −λ (x̂₀ − m_j) σ_i, with x̂₀ predicted under classifier-free
+    guidance, and σ_i as the net says where it is learnt. Stop guidance: the steps of less noise are free, so that the
+    image is one of the generator's; as in the program, step n / 2 of n = 50 is one of them. Of a DiT, classifier-free
+    guidance acts on three of the four channels, as in the code of its authors.
+
+    The authors' program was not at hand: x̂₀ and the steps are those of two later programs that have it in them.
 
     ``scale = 0`` is plain sampling from the same noise; the difference is the effect of the guidance.
 
     Attributes:
         scale: λ.
-        stop: share of the steps that are free.
+        stop: share of the steps up to which they are free.
     """
+
+    version = 2
 
     scale: float = Field(0.1, ge=0)
     stop: float = Field(0.5, ge=0, le=1)
@@ -67,7 +71,7 @@ class ModeGuidance(Guide):
     Attributes:
         modes: [B, c, h, w].
         scale: λ.
-        stop: share of the steps below which it does not act.
+        stop: share of the steps up to which it does not act.
     """
 
     modes: Tensor
@@ -75,9 +79,9 @@ class ModeGuidance(Guide):
     stop: float
 
     def active(self, share: float) -> bool:
-        """From the most noise down to the stop."""
-        return share >= self.stop
+        """From the most noise down to the stop, which is free."""
+        return share > self.stop
 
     def __call__(self, step: Step) -> Tensor:
         """Towards the modes."""
-        return -self.scale * (step.conditional - self.modes) * step.sigma
+        return -self.scale * (step.clean - self.modes) * step.sigma

@@ -43,7 +43,7 @@ class Said:
         noise = 0.3 * x + 0.1 * guidance + 0.01 * t
         if self.breaks == t:
             noise[1] = torch.nan
-        return Predicted(noise, 0.3 * x + 0.2, self.fraction)
+        return Predicted(noise, self.fraction)
 
     def denoised(self, x, noise, t):
         share = float(self.alphas[t])
@@ -123,7 +123,6 @@ def test_what_a_guide_adds_is_added_where_it_is_active():
     assert step.alpha == schedule.alphas[9] and torch.equal(step.latents, start)
     assert torch.allclose(step.noise, torch.full_like(start, 0.3 + 0.01 * 199))
     assert torch.allclose(step.clean, model.denoised(start, step.noise, 199))
-    assert torch.allclose(step.conditional, model.denoised(start, torch.full_like(start, 0.2), 199))
     plain = schedule.mean(9, start, step.clean) + schedule.deviation(9, None, start) * draw(rngs()[:2], model)
     assert torch.allclose(seen[1].latents, plain + 0.25, atol=1e-5)
 

@@ -78,7 +78,6 @@ class Step:
         latents: [B, c, h, w] x_i.
         noise: ε̂, with classifier-free guidance.
         clean: x̂₀ of it.
-        conditional: x̂₀ of the prediction given the class alone.
         sigma: σ_i.
     """
 
@@ -87,7 +86,6 @@ class Step:
     latents: Tensor
     noise: Tensor
     clean: Tensor
-    conditional: Tensor
     sigma: Tensor
 
 
@@ -156,8 +154,7 @@ def sample(
             sigma = schedule.deviation(i, said.fraction, x)
             following = schedule.mean(i, x, clean).detach()
             if active is not None:
-                conditional = model.denoised(x, said.conditional, schedule.steps[i])
-                step = Step(i, schedule.alphas[i], x, said.noise, clean, conditional, sigma.detach())
+                step = Step(i, schedule.alphas[i], x, said.noise, clean, sigma.detach())
                 following += active(step).detach()
         x = following + sigma.detach() * draw(rngs, model) if i else following
         broken = torch.where((broken == 0) & ~x.flatten(1).isfinite().all(1), first - i, broken)
