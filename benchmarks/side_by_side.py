@@ -32,7 +32,7 @@ DOCS = Path(__file__).parents[1] / "docs" / "results"
 ROWS = DOCS / "originals"
 METHODS = (
     *("sre2l", "rded", "g_vbsm", "edc", "cv_dd", "fadrm", "delt", "cim"),
-    *("dc", "dsa", "dm", "mtt", "datm", "minimax", "mgd3", "dit"),
+    *("dc", "dsa", "dm", "mtt", "datm", "minimax", "mgd3", "igd", "dit"),
 )
 SETS, IPC, STEPS, MARGIN = 5, 10, 500, 0.015
 LABELLER = "convnet3_bn_w32"  # what single_teacher's students learn from
@@ -84,7 +84,7 @@ def module(method: str) -> ModuleType:
 
 def tree(trees: Path, one: ModuleType) -> Path:
     """The authors' repository of a method."""
-    name = one.REPOSITORY.partition("/")[2]
+    name = getattr(one, "FOLDER", one.REPOSITORY.partition("/")[2])
     found = trees / name
     if not found.is_dir():
         sys.exit(f"no folder {name} in {trees}: clone {one.REPOSITORY} there")

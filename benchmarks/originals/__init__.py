@@ -2,7 +2,7 @@
 
 One file a method, of the method's name, with
 
-    REPOSITORY  of the authors, "owner/name"; ``--trees`` has a folder of that name
+    REPOSITORY  of the authors, "owner/name"; ``--trees`` has a folder of that name, or of FOLDER
     PROGRAM     the file in it that runs
     OURS        the condenser of decoct that does the same, as a table of a study
     SETTING     data, net, images and iterations, in a line

@@ -40,7 +40,7 @@ def agree(tree: Path) -> Agreement:
         each = [followed(sampler, net, draws, labels, modes, image) for image in range(dit.IMAGES)]
         theirs = [(torch.cat([a for a, _ in own]), torch.cat([b for _, b in own])) for own in zip(*each, strict=True)]
         rows = dit.compare(seen, theirs)
-    why = "compared: the mean square of the guided prediction, the prediction and the latents, after steps of sampling"
+    why = "compared: as for dit; the kernel of its own idea is replaced by the −1 of MGD³"
     steps = sum(guide.active(i / dit.TAKEN) for i in range(dit.TAKEN))
     return Agreement(rows, why, {"guided steps": steps})
 

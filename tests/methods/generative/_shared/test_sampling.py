@@ -32,7 +32,7 @@ def alphas():
 
 
 class Said:
-    """A model whose predictions are given: ε = .3 x + .1 w + .01 t, and of the class alone .3 x + .2."""
+    """A model whose predictions are given: ε = .3 x + .1 w + .01 t."""
 
     latent, vae, device = (2, 3, 3), object(), torch.device("cpu")
 
