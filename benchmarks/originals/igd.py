@@ -24,9 +24,7 @@ from originals.trees import on_cpu, program, replaced
 REPOSITORY = "Lokshaw-Chau/MinimaxDiffusion"
 FOLDER = "IGD"  # in which it lies: another repository has its name
 PROGRAM = "diffusion/gaussian_diffusion.py"
-SETTING = (
-    "commit 3a9bbbd; net and latents of dit, three images of a class; random decoder and surrogates"
-)
+SETTING = "commit 3a9bbbd; net and latents of dit, three images of a class; random decoder and surrogates"
 OURS = {"name": "igd"}
 SHAPES = ((8, 1, 3, 3), (8,), (10, 128), (10,))  # of the surrogate: a convolution and a classifier
 CLASS, SCALE, LOW, HIGH, PICKED = 3, 0.18215, 30, 45, 2  # LOW, HIGH of sample_mp.sh
