@@ -85,8 +85,8 @@ PAGES = {
     ),
     "generative": one(
         "generative",
-        "modes.py --extractors held_out --ipc 10 --rows RUNS/modes.jsonl",
-        "modes.py --extractors held_out --ipc 50 --seeds 5 --rows RUNS/modes.jsonl",
+        "modes.py --extractors held_out --ipc 10 --store RUNS/store --rows RUNS/modes.jsonl",
+        "modes.py --extractors held_out --ipc 50 --seeds 5 --store RUNS/store --rows RUNS/modes.jsonl",
         **{"modes.jsonl": "modes.jsonl"},
     ),
     "matching": Page(
