@@ -35,8 +35,7 @@ def agree(tree: Path) -> Agreement:
     """The same noise, and the same draws in every step: guided predictions and latents instead of losses and images."""
     with doubled(), on_cpu(), program(tree / PROGRAM) as models:
         sampler = importlib.import_module("diffusion")  # of the tree, which ``program`` finds
-        theirs = randomised(models.DiT(**SIZES)).eval()
-        theirs.t_embedder.mlp.register_forward_pre_hook(lambda _, waves: (waves[0].double(),))  # it makes them float32
+        theirs = tiny(models)
         ours = wrapped(theirs.state_dict())
         draws = list(torch.randn(TAKEN + 1, IMAGES, *LATENT, generator=torch.Generator().manual_seed(4)))
         labels = torch.arange(IMAGES)
@@ -46,13 +45,19 @@ def agree(tree: Path) -> Agreement:
     return Agreement(rows, why, facts)
 
 
-def randomised(net: torch.nn.Module) -> torch.nn.Module:
-    """With weights of which none is zero, so that everything takes part."""
+def tiny(models: ModuleType, **sizes: int) -> torch.nn.Module:
+    """A program's net in eval mode, with weights of which none is zero, so that everything takes part.
+
+    Scale factors, which some have for Minimax, are 1 as where nothing was tuned.
+    """
+    net: torch.nn.Module = models.DiT(**SIZES | sizes).eval()
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, weight in net.named_parameters():
-            if name != "pos_embed":
+            if name != "pos_embed" and "gamma" not in name:
                 weight.copy_(torch.randn(weight.shape, generator=rng) * (0.1 if weight.ndim > 1 else 0.05))
+    waves = net.t_embedder.mlp  # it makes them float32
+    waves.register_forward_pre_hook(lambda _, given: (given[0].double(),))  # type: ignore[operator, union-attr]
     return net
 
 

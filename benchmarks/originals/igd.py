@@ -43,11 +43,7 @@ def agree(tree: Path) -> Agreement:
     """The same noise and draws in every step: guided predictions and latents instead of losses and images."""
     with doubled(), on_cpu(), program(tree / "models.py") as models:
         sampler = importlib.import_module("diffusion")  # of the tree, which ``program`` finds
-        net = dit.randomised(models.DiT(**dit.SIZES)).eval()
-        for name, weight in net.named_parameters():
-            if "gamma" in name:  # scale factors of Minimax, which are 1 where nothing was tuned
-                nn.init.ones_(weight)
-        net.t_embedder.mlp.register_forward_pre_hook(lambda _, waves: (waves[0].double(),))  # it makes them float32
+        net = dit.tiny(models)
         what, draws = given(), torch.randn(dit.IMAGES, dit.TAKEN + 1, 1, *dit.LATENT, generator=seeded(4))
         rows, facts = compared(sampler, net, what, draws, 1)
         as_it_is, _ = compared(sampler, net, what, draws, 2)

@@ -27,11 +27,7 @@ def agree(tree: Path) -> Agreement:
     """The same noise, modes, and draws in every step: guided predictions and latents instead of losses and images."""
     with doubled(), on_cpu(), program(tree / "models.py") as models:
         sampler = importlib.import_module("diffusion")  # of the tree, which ``program`` finds
-        net = dit.randomised(models.DiT(**dit.SIZES)).eval()
-        for name, weight in net.named_parameters():
-            if "gamma" in name:  # scale factors of Minimax, which are 1 where nothing was tuned
-                nn.init.ones_(weight)
-        net.t_embedder.mlp.register_forward_pre_hook(lambda _, waves: (waves[0].double(),))  # it makes them float32
+        net = dit.tiny(models)
         draws = list(torch.randn(dit.TAKEN + 1, dit.IMAGES, *dit.LATENT, generator=torch.Generator().manual_seed(4)))
         modes = torch.randn(dit.IMAGES, *dit.LATENT, generator=torch.Generator().manual_seed(5))
         labels, method = torch.arange(dit.IMAGES), MGD3()

@@ -31,6 +31,7 @@ SETTING = (
     "a DiT of 28 blocks of width 32, 120 latents of 4 × 8 × 8 in ten classes, random weights; its script's numbers"
 )
 OURS = {"name": "minimax"}
+DEPTH = 28  # scale factors are in the first 14 blocks, whatever the depth
 IMAGES, BATCH, STEPS, SCALE = 120, 8, max(AFTER) + 1, 0.18215
 WORDS = {  # of the launch script, and of the parser where it says nothing
     **{"model": "tiny", "image_size": 64, "num_classes": dit.CLASSES, "ckpt": "", "vae": "ema", "results_dir": ""},
@@ -58,8 +59,8 @@ def agree(tree: Path) -> Agreement:
         on_cpu(),
         program(tree / PROGRAM, data=_module(ImageFolder=lambda *_, **__: range(IMAGES))) as theirs,
     ):
-        first = dit.randomised(importlib.import_module("models").DiT(**dit.SIZES | {"depth": 28}))
-        state = {name: value for name, value in first.state_dict().items() if "gamma" not in name}
+        weights = dit.tiny(importlib.import_module("models"), depth=DEPTH).state_dict()
+        state = {name: value for name, value in weights.items() if "gamma" not in name}
         ours, draws, average = tuned(state)
         steps, averaged = followed(theirs, state, draws)
         assert not any((one.times == 0).any() for one in draws), "at t = 0 the two losses differ by design"
@@ -98,9 +99,7 @@ def followed(theirs: ModuleType, state: Mapping[str, Tensor], draws: list[Draws]
     seen: dict[str, nn.Module] = {}
 
     def tiny(**_: Any) -> nn.Module:
-        net: nn.Module = importlib.import_module("models").DiT(**dit.SIZES | {"depth": 28})
-        net.t_embedder.mlp.register_forward_pre_hook(lambda _, waves: (waves[0].double(),))  # type: ignore[union-attr]
-        return net
+        return dit.tiny(importlib.import_module("models"), depth=DEPTH)
 
     def parallel(net: nn.Module, **_: Any) -> nn.Module:
         seen["net"] = net
