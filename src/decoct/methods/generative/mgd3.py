@@ -35,7 +35,7 @@ class MGD3(Generative):
         stop: share of the steps up to which they are free.
     """
 
-    version = 2
+    version = 3
 
     scale: float = Field(0.1, ge=0)
     stop: float = Field(0.5, ge=0, le=1)
