@@ -29,6 +29,7 @@ from yardstick import table, written
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 ROWS = {  # files of students whose methods have ten sets, and what is compared there
     "precision": "ten images a class, seven distillation methods",
+    "fashion_mnist": "one and ten images a class, random, herding, RDED, SRe2L",
     "pruning": "10 to 90 % kept, rankings",
 }
 TWIN = "_bf16"  # ends the name of what is another method but for rounding
