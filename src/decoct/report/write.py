@@ -110,7 +110,7 @@ def ranking(summary: Summary) -> Table | None:
 
     What all settings share, such as the student, stands in the title and not in every row.
     """
-    if not summary.accuracies:
+    if not (summary.accuracies and summary.settings):  # only the full data may be there so far
         return None
     words = {s: (s.protocol, s.student, wording.budget(s.budget)) for s in summary.settings}
     columns = list(zip(("protocol", "student", "budget"), zip(*words.values(), strict=True), strict=True))
