@@ -138,10 +138,12 @@ def ranking(summary: Summary) -> Table | None:
 
 def _beside(v: Verdict) -> list[str]:
     """Against random, and the word against the best coreset, where there are several."""
-    return [
-        f"{wording.difference(v.random)}, {v.random.verdict}" if v.random and v.random.n else "",
-        v.against_coresets or "" if len(v.coresets) > 1 and any(c.n for c in v.coresets.values()) else "",
-    ]
+    return [f"{wording.difference(v.random)}, {v.random.verdict}" if v.random and v.random.n else "", _best_coreset(v)]
+
+
+def _best_coreset(v: Verdict) -> str:
+    """The word against the best coreset; empty where there is one coreset alone, or no pair."""
+    return v.against_coresets or "" if len(v.coresets) > 1 and any(c.n for c in v.coresets.values()) else ""
 
 
 def verdict(summary: Summary) -> Table | None:
@@ -150,7 +152,7 @@ def verdict(summary: Summary) -> Table | None:
     def cell(label: str, setting: Setting) -> str:
         v = summary.verdict(label, setting)
         parts = [f"random: {_compared(v.random)}"] if v.random and v.random.n else []
-        parts += [f"best coreset: {word}" for word in _beside(v)[1:] if word]
+        parts += [f"best coreset: {word}"] if (word := _best_coreset(v)) else []
         return "; ".join(parts) or wording.NONE
 
     methods = [label for label in summary.methods if label != REFERENCE]

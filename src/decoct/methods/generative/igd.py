@@ -41,9 +41,9 @@ class IGD(Generative):
     it; the authors make one image at a time. Departures: γ is given for the 4,096 numbers of the paper's latents and
     scaled to those at hand, since ∇ cos falls with the length of x; checkpoints are picked by at most ten classes,
     evenly spaced, whatever the shard; the surrogate is trained as an expert of MTT is, without momentum, and without
-    augmentation. Their recursion of guided steps, which is off by default, is left out. They also decode the latents
-    that only guidance needs, and take the gradient of both; here it is that of the image. The net is theirs, ConvNet-6,
-    from 192 px, and one of fewer blocks for smaller images.
+    augmentation. Their recursion of guided steps, which is off by default, is left out. A copy of their
+    sampler also decodes the latents that only guidance needs, and takes the gradient of both; here it is that of the
+    image. The net is theirs, ConvNet-6, from 192 px, and one of fewer blocks for smaller images.
 
     Memory is one backward pass through generator, decoder and surrogate with ``batch`` images, and P numbers of the
     surrogate for each image.

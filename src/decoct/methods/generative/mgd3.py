@@ -23,10 +23,9 @@ class MGD3(Generative):
     Mode discovery: the latents of each class are clustered by k-means with as many centres m as images are to be made.
     Mode guidance: image j is drawn to m_j, x_{i−1} += −λ (x̂₀ − m_j) σ_i, with x̂₀ predicted under classifier-free
     guidance, and σ_i as the net says where it is learnt. Stop guidance: the steps of less noise are free, so that the
-    image is one of the generator's; as in the program, step n / 2 of n = 50 is one of them. Of a DiT, classifier-free
-    guidance acts on three of the four channels, as in the code of its authors.
-
-    The authors' program was not at hand: x̂₀ and the steps are those of two later programs that have it in them.
+    image is one of the generator's; step 25 of 50 is one of them. Of a DiT, classifier-free guidance acts on three of
+    the four channels, as in the code of its authors. MGD³'s own program was not at hand: which x̂₀ it takes, and in
+    which steps, was read in two later programs that contain it.
 
     ``scale = 0`` is plain sampling from the same noise; the difference is the effect of the guidance.
 
