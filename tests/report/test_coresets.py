@@ -63,6 +63,20 @@ def test_better_than_random_is_not_better_than_all(verdicts):
     assert all(f"{method} in {n}" in answer for method, n in better.items())
 
 
+@pytest.mark.parametrize(
+    ("truth", "said"),
+    [
+        ((0.5, 0.7, 0.5), "herding: better than every other coreset"),
+        ((0.4, 0.7, 0.7), "No single one: random is beaten by herding and k_center, and no coreset beats every other"),
+        ((0.5, 0.5, 0.5), "None: no coreset is shown to be better than random"),
+    ],
+)
+def test_one_setting_is_not_counted(verdicts, truth, said):
+    by_method = dict(zip(("random", "herding", "k_center"), truth, strict=True))
+    own = verdicts(truth=by_method, protocols=("erm",), budgets=("ipc=10",), students=("net",))
+    assert which(own)[0] == said
+
+
 def test_where_none_is_separated_from_random_it_is_said(verdicts):
     own = verdicts(truth=dict.fromkeys(("random", "herding", "k_center"), 0.5), noise=0.05)
     assert not counted(own, "better", lambda v: v.random and v.random.verdict)

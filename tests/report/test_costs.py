@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decoct.report.costs import made_here, measure, span, taken, ties, whose
+from decoct.report.costs import made_here, measure, shared, span, taken, ties, whose
 
 
 def row(**own):
@@ -57,3 +57,17 @@ def test_a_method_takes_the_means_of_its_budgets_from_the_least_to_the_most():
 def test_a_span_names_its_unit_once_where_it_is_one():
     assert span(9.0, 17.0) == "9.0 to 17.0 s" and span(5.0, 5.0) == "5.0 s"
     assert span(1e-4, 2e-4) == "under 1 ms" and span(1e-4, 2.0) == "under 1 ms to 2.0 s"
+
+
+def test_equal_times_of_a_family_share_a_line_and_many_lines_become_one_for_each_family():
+    families = {"dm": "distillation", "random": "coreset", "herding": "coreset", "craig": "coreset"}
+    taken = {"dm": (60.0, 90.0), "random": (4.0, 4.0), "herding": (60.0, 90.0), "craig": (60.0, 90.0)}
+    assert shared(taken, families, 3) == [
+        ("distillation", ["dm"], "60.0 to 90.0 s"),
+        ("coreset", ["random"], "4.0 s"),
+        ("coreset", ["herding", "craig"], "60.0 to 90.0 s"),
+    ]
+    assert shared(taken, families, 2) == [
+        ("distillation", ["dm"], "60.0 to 90.0 s"),
+        ("coreset", ["random", "herding", "craig"], "4.0 to 90.0 s"),
+    ]

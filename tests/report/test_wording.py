@@ -79,3 +79,11 @@ def test_what_is_not_shown_says_how_many_sets_would_decide(word, says):
 )
 def test_margins_of_several_settings(values, said):
     assert wording.margins(values) == said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [("", ""), ("a", "a"), ("ab", "a and b"), ("abc", "a, b and c"), ("abcde", "a, b, c and 2 more")],
+)
+def test_many_names_are_cut(words, said):
+    assert wording.few(words) == said

@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # Summary holds a Brief
     from decoct.report.summary import Summary
 
 MOST = 11  # lines; the twelfth on a terminal names the page
+TOLD = 8  # times, if sets of so many kinds differ in them; otherwise a span for each family
 WORTH, WHICH = "Is distilling worth it here?", "Which coreset?"  # the second for studies of coresets alone
 LOOKED_FOR = 0.03  # a difference that most readers would care about
 
@@ -158,7 +159,7 @@ def _more(summary: "Summary") -> Iterator[str]:
         yield f"{costed}."
     if less := [c.method for c in summary.claims.consistent if c.shown]:
         verb = "covers" if len(less) == 1 else "cover"
-        yield f"{' and '.join(less)} {verb} the data less well than the best coreset in every independent reading."
+        yield f"{wording.joined(less)} {verb} the data less well than the best coreset in every independent reading."
 
 
 def _fallen(summary: "Summary") -> Iterator[str]:
@@ -221,7 +222,7 @@ def _nearest(summary: "Summary") -> Iterator[str]:
 def _given(run: Manifest) -> str:
     made = [job for job in run.of_kind("condense") if job.labels["method"] in run.deterministic]
     drawn = [job for job in made if any(need.drawn for need in run.needs(job).values())]
-    own = " and ".join(dict.fromkeys(str(job.labels["method"]) for job in drawn))
+    own = wording.few(list(dict.fromkeys(str(job.labels["method"]) for job in drawn)))
     what = f"images of {own}" if own else "sets and labels"
     return f"This holds for these teachers; other teachers would give other {what}."
 
@@ -251,11 +252,10 @@ def spent(summary: "Summary") -> str:
     """What a set of each method cost, without the full stop; empty where costs cannot be compared."""
     rows = costs.made_here(summary.frame.costs.to_pylist())
     own = costs.taken([row for row in rows if summary.methods[row["method"]] != CONTROL])
-    alike = (
-        grouped((m for m in own if summary.methods[m] == family), lambda m: costs.span(*own[m]))
-        for family in ("distillation", "coreset")
-    )
-    parts = [", ".join(f"{' and '.join(same)} {span}" for span, same in each.items()) for each in alike if each]
+    order = sorted(own, key=lambda m: summary.methods[m] != "distillation")
+    lines = costs.shared({m: own[m] for m in order}, summary.methods, TOLD)
+    families = grouped(lines, lambda line: line[0]).values()
+    parts = [", ".join(f"{wording.few(methods)} {span}" for _, methods, span in each) for each in families]
     return f"Time per set, teachers included: {'; '.join(parts)}" if parts else ""
 
 

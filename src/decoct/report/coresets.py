@@ -21,20 +21,24 @@ def which(verdicts: Sequence[Verdict]) -> tuple[str, str]:
     if why := _untold(coresets, own):
         return f"No answer: {why}", f"No answer: {why}."
     places = len({v.setting for v in own})
-    settings = wording.count(places, "setting")
+    several, settings = places > 1, wording.count(places, "setting")
+    of, anywhere = (f" of {settings}", f" in any of {settings}") if several else ("", "")
     won = Counter(v.method for v in own if v.against_coresets == "better").most_common()
     told = _beside_random(own)
+
+    def counted(counts: Sequence[tuple[str, int]]) -> str:
+        return wording.joined([f"{method} in {n}" if several else method for method, n in counts])
+
     if won:
         (first, n), *rest = won
-        more = f"; {', '.join(f'{method} in {m}' for method, m in rest)}" if rest else ""
-        answer = f"{first}: better than every other coreset in {n} of {settings}{more}"
+        more = f"; {counted(rest)}" if rest else ""
+        answer = f"{first}: better than every other coreset{f' in {n}' if several else ''}{of}{more}"
     elif all(v.random is None for v in own):
-        answer = f"Open: no coreset is shown to be better than every other in any of {settings}"
+        answer = f"Open: no coreset is shown to be better than every other{anywhere}"
     elif beats := _beats(own):
-        names = ", ".join(f"{method} in {n}" for method, n in beats)
-        answer = f"No single one: random is beaten by {names} of {settings}, and no coreset beats every other"
+        answer = f"No single one: random is beaten by {counted(beats)}{of}, and no coreset beats every other"
     else:
-        answer = f"None: no coreset is shown to be better than random in any of {settings}"
+        answer = f"None: no coreset is shown to be better than random{anywhere}"
     best = sum(n for _, n in won)
     because = f"One coreset is better than every other in {best or 'none'} of {settings}"
     return answer, f"{because}{f'; {told}' if told else ''}."

@@ -55,6 +55,25 @@ def taken(rows: Sequence[Row]) -> dict[str, tuple[float, float]]:
     return spans
 
 
+def shared(
+    taken: Mapping[str, tuple[float, float]], families: Mapping[str, str], most: int
+) -> list[tuple[str, list[str], str]]:
+    """Family, methods and span: equal spans of a family are one line, or all of it where lines would be too many.
+
+    Args:
+        taken: seconds by method, in the order of the lines.
+        families: by method.
+        most: lines.
+    """
+    lines = grouped(taken, lambda m: (families[m], span(*taken[m])))
+    if len(lines) <= most:
+        return [(family, own, said) for (family, said), own in lines.items()]
+    return [
+        (family, own, span(min(taken[m][0] for m in own), max(taken[m][1] for m in own)))
+        for family, own in grouped(taken, families.__getitem__).items()
+    ]
+
+
 def span(low: float, high: float) -> str:
     """``9.0 to 17.0 s``; times under a millisecond are given as such."""
     a, b = ("under 1 ms" if x < 1e-3 else wording.seconds(x) for x in (low, high))

@@ -74,6 +74,11 @@ def joined(words: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
 
+def few(words: Sequence[str], most: int = 3) -> str:
+    """``a, b and c``; with more words ``a, b, c and 4 more``."""
+    return joined(words if len(words) <= most else [*words[:most], f"{len(words) - most} more"])
+
+
 def number(n: int) -> str:
     """``seven``; beyond twelve in figures."""
     return NUMBERS[n] if n < len(NUMBERS) else f"{n:,}"

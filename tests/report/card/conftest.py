@@ -54,6 +54,14 @@ def hostile(b):
     b.class_names, b.name = (SCRIPT, QUOTES, RIGHT, "</bdi>", "a\u2028b"), QUOTES
 
 
+def one(b):
+    """One setting, of methods whose names are hard to fit."""
+    names = ("random", "herding", "a_method_with_a_name_that_is_too_long_for_its_column", SCRIPT, RIGHT)
+    b.methods = {m: ("distillation" if m == SCRIPT else "coreset", m != "herding") for m in names}
+    b.truth = {m: 0.6 - 0.1 * i for i, m in enumerate(names)}
+    b.protocols, b.budgets = ("erm",), ("ipc=10",)
+
+
 def coresets(b):
     b.methods = {m: about for m, about in b.methods.items() if about[0] == "coreset"}
     b.protocols, b.full = ("erm",), False
@@ -99,6 +107,6 @@ def usual(b):
 RUNS = {
     run.__name__: run
     for run in (
-        usual, many, hostile, coresets, chance, holes, nothing, untrained, thousand, single, lonely, students
+        usual, many, hostile, coresets, chance, holes, nothing, untrained, thousand, single, lonely, students, one
     )
 }  # fmt: skip

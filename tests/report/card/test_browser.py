@@ -2,7 +2,7 @@
 
 import io
 import shutil
-from itertools import combinations
+from itertools import combinations, pairwise
 from xml.etree import ElementTree
 
 import numpy as np
@@ -46,7 +46,7 @@ def opened(chromium, told, tmp_path):
         page.on("dialog", lambda dialog: complaints.append(dialog.message))
         page.on("request", lambda request: complaints.append(request.url) if request.url.startswith("http") else None)
         page.goto(path.as_uri())
-        if made.rows:
+        if made.rows and not made.ranked:
             page.locator("#card figure.chart[aria-busy=false] .main-svg").first.wait_for()
         return page, made
 
@@ -116,6 +116,21 @@ def test_what_is_filtered_out_leaves_the_chart_and_the_strips(opened):
     assert not any("erm" in text for text in texts) and any("script" in text for text in texts)
     assert len(figure.locator(".xtick text").all()) == 2
     assert ElementTree.fromstring(saved(page, "svg")).tag.endswith("svg")  # the whole card still
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_a_ranking_fits_its_screen_and_loses_what_is_filtered_out(opened, width):
+    page, made = opened("one", width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    lines = page.locator("#card .ranking li:visible")
+    assert lines.count() == len(made.ranked)
+    for line in lines.all():
+        parts = [line.locator(part).bounding_box() for part in (".method", ".track", "b")]
+        ends = [(box["x"], box["x"] + box["width"]) for box in parts]
+        assert all(right <= left for (_, right), (left, _) in pairwise(ends)) and parts[1]["width"] > 90
+    page.locator(".filters > summary").press("Enter")
+    page.locator(".filters button[data-facet=method]", has_text=SCRIPT).first.press("Enter")
+    assert lines.count() == len(made.ranked) - 1
 
 
 def test_the_card_is_as_dark_as_the_device_asks_for(opened):

@@ -48,6 +48,15 @@ def test_what_cannot_be_read_and_what_has_no_result_is_said(told):
     assert "No result yet: sre2l." in told("holes")[1].notes
 
 
+@pytest.mark.parametrize("run", RUNS)
+def test_a_study_of_one_setting_is_ranked_best_first(told, run):
+    summary, made = told(run)
+    means = [a.interval.mean for a in made.ranked]
+    assert means == sorted(means, reverse=True)
+    places = {a.setting for a in summary.accuracies if a.method in summary.methods}
+    assert len(means) == (len(made.drawn) if len(places) == 1 else 0)
+
+
 def test_an_axis_has_short_budgets(told):
     _, made = told("thousand")
     assert [tick(setting.budget) for setting in made.rows[0].panels[0].settings] == [

@@ -11,7 +11,7 @@ from tests.report.card.conftest import RUNS, SCRIPT
 from tests.report.conftest import view
 
 from decoct.report import wording
-from decoct.report.card import html
+from decoct.report.card import chart, html
 from decoct.report.page import plot
 
 VOID = {"img", "br", "meta", "hr"}
@@ -64,7 +64,7 @@ def test_pictures_buttons_and_charts_have_names(shown):
     drawn = [e.get("data-picture") for e in drawing.iter("{http://www.w3.org/2000/svg}image")]
     assert sorted(a["data-picture"] for a in images) == sorted(drawn)
     groups = [a["aria-label"] for tag, a in page.elements if a.get("role") == "group"]
-    assert len(groups) == len(made.rows) and all("highest" in label for label in groups)
+    assert len(groups) == (0 if made.ranked else len(made.rows)) and all("highest" in label for label in groups)
     assert [a["data-save"] for tag, a in page.elements if tag == "button"] == ["png", "svg"]
     assert [tag for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)][:1] == ["h2"]
 
@@ -97,6 +97,24 @@ def test_a_figure_has_every_accuracy_with_its_interval(shown):
         assert points == len([a for a in row.accuracies if a.method in summary.methods])
         json.dumps(figure, allow_nan=False)
         go.Figure(figure)  # raises on an unknown property or value
+
+
+def test_a_ranking_has_a_line_for_each_method_with_its_mark_at_its_accuracy(told):
+    summary, made = told("one")
+    text = html.show(view(summary), made)
+    page = Page(text)
+    assert page.sound and not [a for tag, a in page.elements if a.get("class") == "chart"]
+    (ranking,) = re.findall(r'<div class="ranking">.*?</ol>', text)
+    low, high = chart.span(made.rows[0].accuracies)
+    assert ranking.count("<li>") == len(made.ranked) == 5
+    for line, a in zip(ranking.split("<li>")[1:], made.ranked, strict=True):
+        assert f"<b>{wording.percent(a.interval.mean)} %</b>" in line
+        assert wording.bounds(a.interval.lo, a.interval.hi) in line
+        (at,) = re.findall(r'class="point" style="left: ([\d.]+)%"', line)
+        assert low + float(at) / 100 * (high - low) == pytest.approx(100 * a.interval.mean, abs=0.01)
+        ((left, wide),) = re.findall(r'class="bar" style="left: ([\d.]+)%; width: ([\d.]+)%', line)
+        assert float(wide) / 100 * (high - low) == pytest.approx(100 * (a.interval.hi - a.interval.lo), abs=0.02)
+        assert low + float(left) / 100 * (high - low) == pytest.approx(100 * a.interval.lo, abs=0.01)
 
 
 def test_each_panel_has_its_own_ceiling(told):

@@ -62,7 +62,7 @@ def test_every_mark_stands_at_its_accuracy_and_says_it(drawn):
         found.setdefault(method, []).append((y + 6 * scale, x))
         title = e.find(f"{SVG}title")
         assert title is None or title.text.startswith(f"{' '.join(method.split())}, ")
-    if len(made.rows) == 1:  # where one axis holds
+    if len(made.rows) == 1 and not made.ranked:  # where one axis holds, and goes upwards
         ends = [e for e in tree.iter(f"{SVG}text") if e.get("text-anchor") == "end" and e.get("font-size") == "12"]
         ticks = [e for e in ends if re.fullmatch(r"\d+ %", e.text)]
         (t0, y0), (t1, y1) = ((int(e.text[:-2]), float(e.get("y")) - 4) for e in (ticks[0], ticks[-1]))
@@ -89,11 +89,30 @@ def test_the_numbers_beside_the_marks_are_the_summarys(told):
     assert all(spent.span in texts for spent in made.costs)
 
 
+def test_a_ranking_goes_from_the_best_to_the_worst_with_marks_and_intervals_on_its_axis(told):
+    _, made = told("one")
+    tree = ElementTree.fromstring(draw(made))
+    middle = [e for e in tree.iter(f"{SVG}text") if e.get("text-anchor") == "middle"]
+    ticks = [(int(e.text[:-2]), float(e.get("x"))) for e in middle if re.fullmatch(r"\d+ %", e.text)]
+    (t0, x0), (t1, x1) = ticks[0], ticks[-1]
+    marks = [re.findall(r"[\d.]+", e.get("transform")) for e in tree.iter(f"{SVG}use")]
+    places = [(float(y) + 6 * float(scale), float(x) + 6 * float(scale)) for x, y, scale in marks]
+    assert places == sorted(places)  # downwards, in the order of the means
+    means = [100 * a.interval.mean for a in made.ranked]
+    assert means == sorted(means, reverse=True)
+    assert [t0 + (x - x0) * (t1 - t0) / (x1 - x0) for _, x in places] == pytest.approx(means, abs=0.02)
+    level = [e for e in tree.iter(f"{SVG}line") if e.get("y1") == e.get("y2")]
+    for (y, _), a in zip(places, made.ranked, strict=True):
+        (bar,) = (e for e in level if float(e.get("y1")) == pytest.approx(y, abs=0.1))
+        drawn = [t0 + (float(bar.get(end)) - x0) * (t1 - t0) / (x1 - x0) for end in ("x1", "x2")]
+        assert drawn == pytest.approx([100 * a.interval.lo, 100 * a.interval.hi], abs=0.02)
+
+
 def test_intervals_are_drawn_from_end_to_end(told):
     _, made = told("usual")
     tree = ElementTree.fromstring(draw(made))
     every = [a for row in made.rows for a in row.accuracies]
-    low, high = chart._span(every)
+    low, high = chart.span(every)
     bars = [e.get("d") for e in tree.iter(f"{SVG}path") if re.match(r"M\S+ \S+V", e.get("d"))]
     lengths = sorted(abs(float(y0) - float(y1)) for d in bars for y0, y1 in re.findall(r"M\S+ (\S+?)V([\d.]+)", d))
     own = [a.interval for a in every if a.method in made.marks]

@@ -36,14 +36,13 @@ def legend(card: Card, x: float, y: float, room: float) -> tuple[list[Markup], f
 
 def rows(card: Card, x: float, y: float, room: float) -> tuple[list[Markup], float]:
     """All rows of panels under each other, on one range of accuracies, and where what follows may begin."""
-    stamps = tag("defs", *(ink.stamp(f"m{k}", card.marks[m]) for k, m in enumerate(card.drawn)))
     every = [a for row in card.rows for a in row.accuracies]
-    span, named, drawn = _span(every), len({row.student for row in card.rows}) > 1, [stamps]
+    across, named, drawn = span(every), len({row.student for row in card.rows}) > 1, [stamps(card)]
     for row in card.rows:
         if named:
             drawn.append(ink.text(x, y + 18, ink.fit(row.student, 14, room), 14, fill=ink.MUTED))
             y += 28
-        parts, y = _row(row, card, span, x, y, room)
+        parts, y = _row(row, card, across, x, y, room)
         drawn += parts
         y += 14
     return drawn, y
@@ -55,25 +54,31 @@ def ticks(low: float, high: float) -> list[int]:
     return [t for t in range(math.ceil(low / step) * step, math.floor(high) + 1, step) if 0 <= t <= 100]
 
 
-def _span(accuracies: Sequence[Accuracy]) -> tuple[float, float]:
+def stamps(card: Card) -> Markup:
+    """The marks that are drawn over and over: ``m0`` is that of the first method drawn."""
+    return tag("defs", *(ink.stamp(f"m{k}", card.marks[m]) for k, m in enumerate(card.drawn)))
+
+
+def span(accuracies: Sequence[Accuracy]) -> tuple[float, float]:
+    """The range of an axis of accuracies, in percent."""
     low, high = plot.accuracy_axis(accuracies)["range"]
     return low, high
 
 
 def _row(
-    row: Row, card: Card, span: tuple[float, float], x: float, y: float, room: float
+    row: Row, card: Card, across: tuple[float, float], x: float, y: float, room: float
 ) -> tuple[list[Markup], float]:
     slots = sum(len(panel.settings) for panel in row.panels)
     slot = min(WIDEST, (room - AXIS - GAP * (len(row.panels) - 1)) / slots)
     top, bottom, methods = y + HEAD, y + HEAD + HEIGHT, card.drawn
     drawn = [
-        ink.text(x + AXIS - 10, _at(value, span, top) + 4, f"{value} %", 12, fill=ink.MUTED, at="end")
-        for value in ticks(*span)
+        ink.text(x + AXIS - 10, _at(value, across, top) + 4, f"{value} %", 12, fill=ink.MUTED, at="end")
+        for value in ticks(*across)
     ]
     left, low, named = x + AXIS, 0, sum(len(each.accuracies) for each in card.rows) <= NAMED
     for panel in row.panels:
         width = slot * len(panel.settings)
-        drawn += _panel(panel, methods, card.marks, span, left, top, slot, named)
+        drawn += _panel(panel, methods, card.marks, across, left, top, slot, named)
         for i, setting in enumerate(panel.settings):
             words = ink.wrap(tick(setting.budget), 12, slot - 6, most=4)
             low = max(low, len(words))
@@ -88,7 +93,7 @@ def _panel(
     panel: Panel,
     methods: Sequence[str],
     marks: Mapping[str, Mark],
-    span: tuple[float, float],
+    across: tuple[float, float],
     left: float,
     top: float,
     slot: float,
@@ -101,9 +106,9 @@ def _panel(
         for i, setting in enumerate(panel.settings)
         if setting in panel.unreadable
     ]
-    drawn += [ink.line(left, y, right, y) for y in (_at(value, span, top) for value in ticks(*span))]
+    drawn += [ink.line(left, y, right, y) for y in (_at(value, across, top) for value in ticks(*across))]
     drawn += [ink.line(left + i * slot, top, left + i * slot, bottom) for i in range(1, len(panel.settings))]
-    drawn += _ceiling(panel.ceiling, span, left, right, top) if panel.ceiling else []
+    drawn += _ceiling(panel.ceiling, across, left, right, top) if panel.ceiling else []
     step = min(APART, 0.8 * slot / max(len(methods), 1))
     size = min(12, max(5, 0.9 * step))
     for k, method in enumerate(methods):
@@ -111,11 +116,11 @@ def _panel(
         there = [(middle + i * slot, a) for i, a in enumerate(panel.points[method]) if a]
         known = [(x, a.interval) for x, a in there if math.isfinite(a.interval.lo)]
         drawn.append(
-            ink.bars([(x, _at(100 * i.lo, span, top), _at(100 * i.hi, span, top)) for x, i in known], marks[method])
+            ink.bars([(x, _at(100 * i.lo, across, top), _at(100 * i.hi, across, top)) for x, i in known], marks[method])
         )
         for x, a in there:
-            said = _said(a) if named else ""
-            drawn.append(ink.stamped(f"m{k}", x, _at(100 * a.interval.mean, span, top), size, said))
+            words = said(a) if named else ""
+            drawn.append(ink.stamped(f"m{k}", x, _at(100 * a.interval.mean, across, top), size, words))
     return drawn
 
 
@@ -130,20 +135,21 @@ def _heading(panel: Panel, left: float, right: float, y: float) -> list[Markup]:
     return [name, ink.text(right, y, full, 12, fill=ink.MUTED, at="end")] if full else [name]
 
 
-def _said(a: Accuracy) -> str:
+def said(a: Accuracy) -> str:
+    """An accuracy in words, for the hover."""
     where = f"{a.setting.protocol}, {wording.budget(a.setting.budget)}"
     return f"{a.method}, {where}: {wording.accuracy(a.interval)} %, n = {a.interval.n}"
 
 
-def _ceiling(a: Accuracy, span: tuple[float, float], left: float, right: float, top: float) -> list[Markup]:
-    low, mean, high = (_at(100 * value, span, top) for value in (a.interval.lo, a.interval.mean, a.interval.hi))
+def _ceiling(a: Accuracy, across: tuple[float, float], left: float, right: float, top: float) -> list[Markup]:
+    low, mean, high = (_at(100 * value, across, top) for value in (a.interval.lo, a.interval.mean, a.interval.hi))
     return [
         ink.box(left, high, right - left, low - high, ink.MUTED, 0.13),
         ink.line(left, mean, right, mean, ink.MUTED, 1.4, "6 4"),
     ]
 
 
-def _at(percent: float, span: tuple[float, float], top: float) -> float:
+def _at(percent: float, across: tuple[float, float], top: float) -> float:
     """Where a percentage stands: the range is drawn upwards."""
-    low, high = span
+    low, high = across
     return top + HEIGHT * (high - percent) / (high - low)

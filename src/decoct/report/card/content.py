@@ -99,6 +99,14 @@ class Card:
         return [method for method in self.marks if method in there]
 
     @property
+    def ranked(self) -> list[Accuracy]:
+        """The accuracies of a study of one setting, best first; none where there are more settings to draw."""
+        panels = [panel for row in self.rows for panel in row.panels]
+        if [len(panel.settings) for panel in panels] != [1]:
+            return []
+        return sorted((a for many in panels[0].points.values() for a in many if a), key=lambda a: -a.interval.mean)
+
+    @property
     def legend(self) -> list[tuple[str, list[str]]]:
         """What is drawn, by family: a word for it, empty where all are of one, and its methods."""
         own = grouped(self.drawn, lambda method: FAMILIES.get(self.families[method], ""))

@@ -1,17 +1,18 @@
 """A card as the first screen of a page: for wide screens and phones, light and dark, saved as a picture by a button."""
 
+import math
 from collections.abc import Iterator
 
 from decoct.report import wording
 from decoct.report.accuracy import Accuracy
+from decoct.report.card import chart
 from decoct.report.card.content import Card, Panel, Row, tick
 from decoct.report.card.spent import Spent
 from decoct.report.card.strips import Strip
 from decoct.report.card.svg import draw
 from decoct.report.card.take import Take
-from decoct.report.page import facets, plot
+from decoct.report.page import facets, parts, plot
 from decoct.report.page.markup import Markup, join, name, tag
-from decoct.report.page.parts import chart
 from decoct.report.page.plot import Figure, Mark
 from decoct.report.page.view import View
 
@@ -33,8 +34,7 @@ def show(view: View, card: Card) -> Markup:
         tag("p", join(map(name, card.facts), " · "), class_="facts"),
         tag("h2", card.question),
         tag("p", tag("b", f"{card.lead}.") if card.lead else "", " ", tag("span", card.answer), class_="reply"),
-        tag("ul", *_legend(view, card), class_="legend") if card.rows else "",
-        *_charts(view, card),
+        *([_ranking(view, card)] if card.ranked else _charts(view, card)),
         tag("div", *halves, class_="halves") if halves else "",
         tag("p", " ".join(card.notes), class_="fine") if card.notes else "",
         tag("p", _button("PNG"), _button("SVG"), class_="keep"),
@@ -134,12 +134,46 @@ def _cut(name: str, most: int) -> str:
     return name if len(name) <= most else f"{name[: most - TAIL - 1]}…{name[-TAIL:]}"
 
 
+def _ranking(view: View, card: Card) -> Markup:
+    """A line for each method, the best first: its name, its mark on the axis, its accuracy."""
+    (panel,) = card.rows[0].panels
+    low, high = chart.span(card.rows[0].accuracies)
+    families = {m: word.removesuffix("s") for word, methods in card.legend for m in methods}
+
+    def at(fraction: float) -> float:
+        return round((100 * fraction - low) / (high - low) * 100, 2)
+
+    full = panel.ceiling
+    dashed = tag("i", class_="full", style=f"left: {at(full.interval.mean)}%") if full else ""
+    lines = []
+    for a in card.ranked:
+        i, mark = a.interval, view.marks[a.method]
+        known = f"left: {at(i.lo)}%; width: {at(i.hi) - at(i.lo):.2f}%; background: {mark.color}"
+        drawn = [dashed, tag("i", class_="bar", style=known) if math.isfinite(i.lo) else ""]
+        drawn.append(tag("i", mark.svg(), class_="point", style=f"left: {at(i.mean)}%"))
+        track = tag("span", *drawn, class_="track", title=chart.said(a))
+        number = tag("b", f"{wording.percent(i.mean)} %"), tag("small", wording.bounds(i.lo, i.hi))
+        lines.append(tag("li", _named(view, a.method), tag("small", families[a.method]), track, *number))
+    words = f"full data {wording.percent(full.interval.mean)} %" if full else ""
+    ticks = (tag("i", f"{value} %", style=f"left: {at(value / 100)}%") for value in chart.ticks(low, high))
+    where = f"{panel.protocol}, {tick(panel.settings[0].budget)}"
+    return tag(
+        "div",
+        tag("p", tag("b", where), tag("span", words), class_="where"),
+        tag("ol", *lines),
+        tag("p", *ticks, class_="track", aria_hidden="true"),
+        class_="ranking",
+    )
+
+
 def _charts(view: View, card: Card) -> Iterator[Markup]:
+    if card.rows:
+        yield tag("ul", *_legend(view, card), class_="legend")
     several = len({row.student for row in card.rows}) > 1
     yaxis = plot.accuracy_axis([a for row in card.rows for a in row.accuracies])
     for row in card.rows:
         caption = facets.student(row.student) if several else ""
-        drawn = chart(figure(row, view.marks, yaxis), caption, wide=True)
+        drawn = parts.chart(figure(row, view.marks, yaxis), caption, wide=True)
         yield tag("div", drawn, role="group", aria_label=_spoken(row))
 
 

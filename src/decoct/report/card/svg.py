@@ -1,7 +1,7 @@
 """A card as one self-contained SVG, which needs no style sheet, no script and no network."""
 
 from decoct.report import wording
-from decoct.report.card import chart, font, ink
+from decoct.report.card import chart, font, ink, ranking
 from decoct.report.card.content import Card
 from decoct.report.card.spent import Spent
 from decoct.report.card.take import Take
@@ -25,8 +25,8 @@ def draw(card: Card, pictures: bool = True) -> str:
         pictures: whether pictures stand in it; where the page has them already, each only says which one it is.
     """
     head, y = _head(card)
-    keys, y = chart.legend(card, MARGIN, y, ROOM) if card.rows else ([], y)
-    plots, y = chart.rows(card, MARGIN, y, ROOM)
+    keys, y = chart.legend(card, MARGIN, y, ROOM) if card.rows and not card.ranked else ([], y)
+    plots, y = ranking.lines(card, MARGIN, y, ROOM) if card.ranked else chart.rows(card, MARGIN, y, ROOM)
     body, y = _columns(card, y + (30 if card.rows else 6), pictures)
     foot, y = _foot(card, y + 30)
     height = round(y + 34)

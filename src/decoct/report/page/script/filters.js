@@ -56,12 +56,12 @@ function showState() {
   for (const select of document.querySelectorAll("select[data-class]")) select.value = state.only ?? "";
 }
 
-// Headings that name something stand for the figure, details or block around them.
-const HOLDERS = { FIGCAPTION: "figure", SUMMARY: "details", H4: ".block" };
+// Headings that name something stand for the figure, details or block around them, a line of a ranking for itself.
+const HOLDERS = { FIGCAPTION: "figure", SUMMARY: "details", H4: ".block", LI: "li" };
 let marked = null;
 
 function hideMarked() {
-  marked ??= [...document.querySelectorAll("main :is(figcaption, summary, h4)")]
+  marked ??= [...document.querySelectorAll("main :is(figcaption, summary, h4, .ranking li)")]
     .map((heading) => ({ holder: heading.closest(HOLDERS[heading.tagName]), named: namedIn(heading) }))
     .filter(({ holder, named }) => holder && Object.keys(named).length && !holder.matches(".filters, .menu"));
   for (const { holder, named } of marked) holder.hidden = allGone(named);
