@@ -80,4 +80,5 @@ def test_the_legend_says_which_methods_are_distilled_where_there_are_both(told):
     assert [m for _, own in made.legend for m in own] == made.drawn  # of this study; families stay together in any
     for word, own in made.legend:
         assert {made.families[m] for m in own} == {"coreset" if word == "coresets" else "distillation"}
+    assert made.kinds["rded"] == "distilled" and made.kinds["herding"] == "coreset"
     assert [word for word, _ in told("coresets")[1].legend] == [""]

@@ -107,6 +107,11 @@ class Card:
         return sorted((a for many in panels[0].points.values() for a in many if a), key=lambda a: -a.interval.mean)
 
     @property
+    def kinds(self) -> dict[str, str]:
+        """What each drawn method is, in the legend's word for one of them."""
+        return {method: word.removesuffix("s") for word, methods in self.legend for method in methods}
+
+    @property
     def legend(self) -> list[tuple[str, list[str]]]:
         """What is drawn, by family: a word for it, empty where all are of one, and its methods."""
         own = grouped(self.drawn, lambda method: FAMILIES.get(self.families[method], ""))

@@ -137,8 +137,7 @@ def _cut(name: str, most: int) -> str:
 def _ranking(view: View, card: Card) -> Markup:
     """A line for each method, the best first: its name, its mark on the axis, its accuracy."""
     (panel,) = card.rows[0].panels
-    low, high = chart.span(card.rows[0].accuracies)
-    families = {m: word.removesuffix("s") for word, methods in card.legend for m in methods}
+    (low, high), kinds = chart.span(card.rows[0].accuracies), card.kinds
 
     def at(fraction: float) -> float:
         return round((100 * fraction - low) / (high - low) * 100, 2)
@@ -153,7 +152,7 @@ def _ranking(view: View, card: Card) -> Markup:
         drawn.append(tag("i", mark.svg(), class_="point", style=f"left: {at(i.mean)}%"))
         track = tag("span", *drawn, class_="track", title=chart.said(a))
         number = tag("b", f"{wording.percent(i.mean)} %"), tag("small", wording.bounds(i.lo, i.hi))
-        lines.append(tag("li", _named(view, a.method), tag("small", families[a.method]), track, *number))
+        lines.append(tag("li", _named(view, a.method), tag("small", kinds[a.method]), track, *number))
     words = f"full data {wording.percent(full.interval.mean)} %" if full else ""
     ticks = (tag("i", f"{value} %", style=f"left: {at(value / 100)}%") for value in chart.ticks(low, high))
     where = f"{panel.protocol}, {tick(panel.settings[0].budget)}"

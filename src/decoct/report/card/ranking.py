@@ -19,9 +19,9 @@ def lines(card: Card, x: float, y: float, room: float) -> tuple[list[Markup], fl
     (row,) = card.rows
     (panel,) = row.panels
     where = f"{panel.protocol}, {tick(panel.settings[0].budget)}"
-    families = {m: word.removesuffix("s") for word, methods in card.legend for m in methods}
+    kinds = card.kinds
     name = min(NAME, max(ink.wide(where, 14, True), *(20 + ink.wide(a.method, 14) for a in card.ranked)))
-    left = x + name + 20 + WORD * any(families.values())
+    left = x + name + 20 + WORD * any(kinds.values())
     right, top, bottom = x + room - NUMBER - BOUNDS, y + HEAD, y + HEAD + STEP * len(card.ranked)
     low, high = span(row.accuracies)
 
@@ -39,7 +39,7 @@ def lines(card: Card, x: float, y: float, room: float) -> tuple[list[Markup], fl
         drawn += [
             ink.mark(x + 6, middle, card.marks[a.method], 11),
             ink.text(x + 20, middle + 5, ink.fit(a.method, 14, name - 20, tail=4), 14),
-            ink.text(x + name + 14, middle + 5, families[a.method], 12, fill=ink.MUTED),
+            ink.text(x + name + 14, middle + 5, kinds[a.method], 12, fill=ink.MUTED),
             *_point(card, a, at, middle),
             ink.text(x + room - BOUNDS, middle + 5, f"{wording.percent(a.interval.mean)} %", 14, bold=True, at="end"),
             ink.text(x + room, middle + 5, wording.bounds(a.interval.lo, a.interval.hi), 12, fill=ink.MUTED, at="end"),
