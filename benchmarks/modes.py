@@ -1,9 +1,9 @@
 """MGD³ against plain sampling of one generator at equal IPC: coverage and recall of its sets, seed by seed.
 
-Both start from the same noise; plain is ``scale = 0``. Values are means over classes against train and val, in the
-features of the teacher and of a net that takes no part in making sets, or of others. Differences are paired by seed,
-with 95 % t intervals over seeds. Generator, nets, sets and readings lie in the store and resume from there, rows in a
-file (delete it to start anew); ``--table`` prints what there is so far.
+Both start from the same noise; plain is ``scale = 0``. Values are means over classes against val, in the features of
+the teacher and of a net that takes no part in making sets, or of others. Differences are paired by seed, with 95 % t
+intervals over seeds. Generator, nets, sets and readings lie in the store and resume from there, rows in a file (delete
+it to start anew); ``--table`` prints what there is so far.
 
     python benchmarks/modes.py --seeds 10
     python benchmarks/modes.py --seeds 10 --guidance 4 --rows modes_guidance.jsonl
