@@ -42,6 +42,19 @@ def test_methods_stand_below_their_protocol_and_a_dagger_marks_one_set(builder):
     assert sum("full data" in line for line in lines) == 3
 
 
+@pytest.mark.parametrize("width", [40, 100])
+def test_of_one_budget_protocols_stand_side_by_side(builder, width):
+    builder.budgets = ("ipc=10",)
+    summary = summarise(frame.read(builder.build()))
+    lines = [line.split() for line in printed(accuracies(summary, width), width).splitlines()]
+    heads = [i for i, line in enumerate(lines) if line[:2] == ["IPC", "10"]]
+    assert [p for i in heads for p in lines[i][2:]] == ["erm", "single_teacher", "multi_teacher"]
+    assert len(heads) == (1 if width == 100 else 3)
+    herding = [" ".join(line[1:]) for line in lines if line[:1] == ["herding†"]]
+    own = [a for a in summary.accuracies if a.method == "herding"]
+    assert " ".join(herding) == " ".join(wording.accuracy(a.interval) for a in own)
+
+
 def test_two_students_are_named(builder):
     builder.students = ("convnet3_w32", "resnet10t")
     said = printed(accuracies(summarise(frame.read(builder.build())), 100), 100)

@@ -57,7 +57,7 @@ def by_panel(
     cell: Callable[[str, Setting], str],
     width: int,
 ) -> Iterator[RenderableType]:
-    """Methods below their protocol, as many budgets side by side as fit.
+    """Methods below their protocol, as many budgets side by side as fit; of one budget, the protocols side by side.
 
     Args:
         title: above all.
@@ -69,12 +69,19 @@ def by_panel(
     """
     panels = list(panels)
     students = {student for _, student in panels}
-    rows: list[list[str]] = []
-    for panel in panels:
-        own = [[f"  {name}", *(cell(m, Setting(*panel, b)) for b in budgets)] for m, name in methods.items()]
-        own = [row for row in own if {*row[1:]} != {wording.NONE}]
-        rows += [[panel[0] if len(students) == 1 else ", ".join(panel)], *own] if own else []
-    yield from narrow(title, ["", *map(wording.budget, budgets)], rows, width)
+
+    def told(settings: Sequence[Setting]) -> list[list[str]]:
+        rows = [[f"  {name}", *(cell(m, setting) for setting in settings)] for m, name in methods.items()]
+        return [row for row in rows if {*row[1:]} != {wording.NONE}]
+
+    if len(budgets) == len(students) == 1 < len(panels):
+        head, rows = [wording.budget(*budgets), *(p for p, _ in panels)], told([Setting(*p, *budgets) for p in panels])
+    else:
+        head, rows = ["", *map(wording.budget, budgets)], []
+        for panel in panels:
+            own = told([Setting(*panel, budget) for budget in budgets])
+            rows += [[panel[0] if len(students) == 1 else ", ".join(panel)], *own] if own else []
+    yield from narrow(title, head, rows, width)
 
 
 def narrow(
