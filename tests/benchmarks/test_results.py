@@ -24,7 +24,7 @@ def said(monkeypatch, tmp_path):
             folder = Path(words[words.index("--out") + 1])
             (folder / "tables").mkdir(parents=True, exist_ok=True)
             (folder / "results.csv").write_text("rows", "utf-8")
-            for table in ("verdict", "metrics", "accuracy"):
+            for table in ("verdict", "metrics", "accuracy", "ranking", "controls"):
                 (folder / "tables" / f"{table}.md").write_text(f"**{table}**\n", "utf-8")
         return "\none line\n\n\\1 of a table\n\nThe page: /home/me/report.html\n"
 
