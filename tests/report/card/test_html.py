@@ -12,7 +12,10 @@ from tests.report.conftest import view
 
 from decoct.report import wording
 from decoct.report.card import chart, html
+from decoct.report.card.content import card
 from decoct.report.page import plot
+from decoct.report.read import frame
+from decoct.report.summary import summarise
 
 VOID = {"img", "br", "meta", "hr"}
 
@@ -115,6 +118,15 @@ def test_a_ranking_has_a_line_for_each_method_with_its_mark_at_its_accuracy(told
         ((left, wide),) = re.findall(r'class="bar" style="left: ([\d.]+)%; width: ([\d.]+)%', line)
         assert float(wide) / 100 * (high - low) == pytest.approx(100 * (a.interval.hi - a.interval.lo), abs=0.02)
         assert low + float(left) / 100 * (high - low) == pytest.approx(100 * a.interval.lo, abs=0.01)
+
+
+def test_a_ranking_that_cannot_be_read_is_shaded(builder):
+    builder.truth, builder.noise = dict.fromkeys(builder.truth, 0.1), 0.001
+    builder.budgets, builder.protocols = ("ipc=1",), ("erm",)
+    summary = summarise(frame.read(builder.build()))
+    made = card(summary)
+    assert made.ranked and any(note.startswith("Shaded") for note in made.notes)
+    assert '<div class="ranking unreadable">' in html.show(view(summary), made)
 
 
 def test_each_panel_has_its_own_ceiling(told):

@@ -161,7 +161,7 @@ def _ranking(view: View, card: Card) -> Markup:
         tag("p", tag("b", where), tag("span", words), class_="where"),
         tag("ol", *lines),
         tag("p", *ticks, class_="track", aria_hidden="true"),
-        class_="ranking",
+        class_="ranking unreadable" if panel.unreadable else "ranking",
     )
 
 
