@@ -67,9 +67,17 @@ def exported(manifest: Manifest, out: Path) -> dict[tuple[str, str], list[tuple[
 
 
 def trained(
-    asked: Study, manifest: Manifest, method: str, budget: str, folders: list[Path], out: Path, workers: int
+    asked: Study,
+    manifest: Manifest,
+    method: str,
+    budget: str,
+    folders: list[Path],
+    out: Path,
+    workers: int,
+    measure: bool,
 ) -> Path:
-    """Rows of the students of a method's sets at one budget, as made and as pictures.
+    """Rows of the students of a method's sets at one budget, as made and as pictures; beside them the run's tables,
+    with the study's metrics if asked for.
 
     Raises:
         SystemExit: a job failed.
@@ -78,7 +86,7 @@ def trained(
     own = [each for each in fields["condensers"] if method == (each if isinstance(each, str) else label(each))]
     external = {"label": PICTURES, "paths": [str(folder.absolute()) for folder in folders]}
     budgets = [each for each, known in zip(fields["budgets"], asked.budgets, strict=True) if str(known) == budget]
-    rest = {"name": PICTURES, "ceiling": False, "metrics": {"names": []}}
+    rest = {"name": PICTURES, "ceiling": False} | ({} if measure else {"metrics": {"names": []}})
     study = Study.from_dict(fields | rest | {"condensers": own, "external": [external], "budgets": budgets})
     folder = out / f"{method}_{budget}"
     if failures := run(study, folder, workers=workers, store=store_of(manifest.folder, manifest.store)):
@@ -115,14 +123,16 @@ def reached(folder: Path, method: str) -> dict[tuple[str, ...], float]:
     return {tuple(row[word] for word in places): 100 * float(row["accuracy"]) for row in own}
 
 
-def rows(study: Study, manifest: Manifest, out: Path, beside: str, workers: int) -> list[dict[str, object]]:
+def rows(
+    study: Study, manifest: Manifest, out: Path, beside: str, workers: int, measure: bool
+) -> list[dict[str, object]]:
     """One for each pair of students."""
     made, data, recipes = [], load_data(study.data), study.recipes()
     others = reached(manifest.folder, beside)
     compute = Compute(store=store_of(manifest.folder, manifest.store), precision=study.precision)
     for (method, budget), sets in exported(manifest, out / "sets").items():
         found: dict[tuple[str, ...], dict[str, float]] = defaultdict(dict)
-        path = trained(study, manifest, method, budget, [folder for _, folder, _ in sets], out, workers)
+        path = trained(study, manifest, method, budget, [folder for _, folder, _ in sets], out, workers, measure)
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 if row["train_replicate"] == "0":
@@ -146,6 +156,7 @@ def main() -> None:
     parser.add_argument(
         "--beside", default="random", metavar="METHOD", help="of the run, that pictures are held against"
     )
+    parser.add_argument("--measure", action="store_true", help="with the study's metrics: tables/ of their run")
     parser.add_argument("--table", type=Path, metavar="ROWS", help="print the table of these rows, and run nothing")
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
@@ -156,7 +167,7 @@ def main() -> None:
         study = Study.from_toml(asked.study)
         if study.replicates.teacher > 1:
             raise SystemExit("all sets need one teacher (replicates.teacher = 1): it is asked what it takes them for")
-        made = rows(study, Manifest.read(asked.run), asked.out, asked.beside, asked.workers)
+        made = rows(study, Manifest.read(asked.run), asked.out, asked.beside, asked.workers, asked.measure)
         keep(path, COLUMNS, made)
     groups: dict[tuple[str, ...], list[dict[str, str]]] = defaultdict(list)
     with path.open(encoding="utf-8", newline="") as file:

@@ -4,10 +4,10 @@ python benchmarks/results.py fashion_mnist
 python benchmarks/results.py pruning matching --runs /fast/disk
 
 A page has places, each from a line ``<!-- WHAT -->`` to a line ``<!-- end -->``. WHAT is ``report``, for what
-``decoct report`` prints of all its studies, or the name of a table that it writes (``ranking``, ``controls``), or a
-benchmark with its words, which is called for what it prints. The rows of all students stand beside the page, and the
-study's card where the page shows that. The tests hold every mean that a page quotes against those rows, so text that
-the new numbers contradict fails there.
+``decoct report`` prints of all its studies, or the name of a table that it writes (``ranking``, ``controls``); after
+it the name of a study, where it is for one of several. Or it is a benchmark with its words, which is called for what it
+prints. The rows of all students stand beside the page, and the study's card where the page shows that. The tests hold
+every mean that a page quotes against those rows, so text that the new numbers contradict fails there.
 """
 
 import argparse
@@ -29,7 +29,8 @@ RESULTS = ROOT / "docs" / "results"
 CARD = "![The card of this study]"
 BUILT_IN = "digits"
 WIDTH, ENDLESS = 100, 10_000  # of what is printed, in characters: a table, and sentences of a line each
-OPENED = r"^<!-- (?P<what>report|accuracy|ranking|verdict|controls|metrics|[a-z_]+\.py [^\n]*) -->\n"
+TABLES = "report|accuracy|ranking|verdict|controls|metrics"
+OPENED = rf"^<!-- (?P<what>(?:{TABLES})(?: [a-z0-9_]+)?|[a-z_]+\.py [^\n]*) -->\n"
 PLACE = re.compile(OPENED + r"(?P<kept>.*?)^<!-- end -->$", re.M | re.S)
 MADE = re.compile(r"^Made by `python benchmarks/results\.py .*\n\n?", re.M)
 
@@ -62,10 +63,12 @@ def constructed(method: str, seeds: Iterable[int], minutes: int = 20, words: str
 
 STOPS = "0.7 0.8 0.85 0.88"  # of narrow teachers, which do not reach .9
 PAGES = {
-    **{
-        name: one(name)
-        for name in ("authors_iterations", "beyond_accuracy", "clipart", "coresets", "decoupled", "fifty_images")
-    },
+    **{name: one(name) for name in ("authors_iterations", "clipart", "coresets", "decoupled", "fifty_images")},
+    "beyond_accuracy": one(
+        "beyond_accuracy",
+        "as_pictures.py examples/beyond_accuracy.toml RUNS/beyond_accuracy --out RUNS/beyond_as_pictures "
+        "--beside herding --measure",
+    ),
     "cleaning": Page(),
     "cross_architecture": one(
         "cross_architecture",
@@ -85,6 +88,7 @@ PAGES = {
     ),
     "generative": one(
         "generative",
+        "sheet.py RUNS/generative docs/results/generative_sets.png",
         "modes.py --extractors held_out --ipc 10 --store RUNS/store --rows RUNS/modes.jsonl",
         "modes.py --extractors held_out --ipc 50 --seeds 5 --store RUNS/store --rows RUNS/modes.jsonl",
         **{"modes.jsonl": "modes.jsonl"},
@@ -157,13 +161,17 @@ def places(text: str) -> str:
     return text
 
 
-def filled(what: str, runs: Path, studies: Sequence[str]) -> str:
+def filled(place: str, runs: Path, studies: Sequence[str]) -> str:
     """A place with what stands there now; of a report all but its last line, which says where a file is, of several
     studies a point for each sentence.
 
     Raises:
-        SystemExit: it is for the table of a study, and the page has none, or several.
+        SystemExit: it is for the table of a study, and names none of several, or one that the page has not.
     """
+    what, _, named = place.partition(" ") if ".py " not in place else (place, "", "")
+    if named and named not in studies:
+        raise SystemExit(f"<!-- {place} --> is of a study that the page has not: {', '.join(studies)}")
+    studies = (named,) if named else studies
     several = len(studies) > 1
     if ".py" in what:
         now = benchmark(what, runs).strip()
@@ -174,10 +182,10 @@ def filled(what: str, runs: Path, studies: Sequence[str]) -> str:
         said = call(*words, width=ENDLESS if several else WIDTH).partition("\nThe page: ")[0].strip("\n")
         now = "\n".join(f"- {line}" for line in said.splitlines() if line) if several else f"```text\n{said}\n```"
     elif several or not studies:
-        raise SystemExit(f"<!-- {what} --> needs a page of one study")
+        raise SystemExit(f"<!-- {what} --> needs a page of one study, or the name of one")
     else:
         now = (runs / studies[0] / "tables" / f"{what}.md").read_text("utf-8").strip()
-    return f"<!-- {what} -->\n{now}\n<!-- end -->"
+    return f"<!-- {place} -->\n{now}\n<!-- end -->"
 
 
 def stamped(text: str, name: str) -> str:

@@ -7,7 +7,7 @@ from PIL import Image
 
 RESULTS = Path(__file__).parents[1] / "results"
 TEN, CLIP = "Ten images per class", "Two images of each of eight classes of clip art, 64 px"
-# method → sheet, what it shows, (column, row) among the sheet's panels of 302 × 314 pixels
+# method → sheet, what it shows, (column, row) among the panels of a sheet (benchmarks/sheet.py)
 CUTS = {
     "random": ("gallery", CLIP, (0, 0)),
     "herding": ("gallery", CLIP, (1, 0)),
@@ -21,10 +21,10 @@ CUTS = {
     "fadrm": ("gallery", CLIP, (1, 2)),
     "delt": ("gallery", CLIP, (2, 2)),
     "cim": ("gallery", CLIP, (3, 2)),
-    "mgd3": ("generative", TEN, (1, 0)),
-    "d4m_class": ("generative", TEN, (2, 0)),
-    "minimax": ("generative", TEN, (0, 1)),
-    "igd": ("generative", TEN, (1, 1)),
+    "mgd3": ("generative_sets", TEN, (2, 0)),
+    "d4m_class": ("generative_sets", TEN, (0, 1)),
+    "minimax": ("generative_sets", TEN, (1, 1)),
+    "igd": ("generative_sets", TEN, (2, 1)),
     "dm": ("matching", f"{TEN}, after 5 minutes on one core", (0, 0)),
     "dsa": ("matching", f"{TEN}, after 10 minutes on one core", (1, 0)),
     "dc": ("matching", f"{TEN}, from real images, after 5 minutes on one core", (2, 0)),

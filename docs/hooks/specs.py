@@ -276,7 +276,7 @@ def _picture(name: str) -> str:
     if name not in CUTS:
         return ""
     sheet, says, _ = CUTS[name]
-    page = f"../results/{sheet}.md"
+    page = f"../results/{sheet.removesuffix('_sets')}.md"
     image = f"![{says}, by {name}](pictures/{name}.png)"
     return f"## Pictures\n\n{image}\n\n{says}; [how it was made]({page})."
 

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import docstrings
 import pages
+import pictures
 import pytest
 import specs
+from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 KINDS = {"condenser": "methods", "protocol": "protocols", "metric": "metrics"}
@@ -59,7 +61,13 @@ def test_pictures_are_panels_without_their_titles(made):
     distilled = {name for name, cls in specs.of("condenser").items() if specs.family(cls) != "coresets"}
     distilled -= {"d4m"}  # which needs Stable Diffusion
     assert shown == {f"methods/pictures/{name}.png" for name in distilled | {"random", "herding", "k_center"}}
-    assert all(made[path][:8] == b"\x89PNG\r\n\x1a\n" for path in made if path.endswith(".png"))
+    assert all(made[path][:8] == b"\x89PNG\r\n\x1a\n" for path in shown)
+    for sheet, _, (column, row) in pictures.CUTS.values():
+        with Image.open(pictures.RESULTS / f"{sheet}.png") as image:
+            across, down = (image.width + 10) / pictures.WIDTH, image.height / pictures.HEIGHT
+        assert max(abs(across - round(across)), abs(down - round(down))) < 0.01 and column < across and row < down, (
+            f"{sheet}.png is no sheet of panels"
+        )
 
 
 def test_sections_of_a_docstring():
