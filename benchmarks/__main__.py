@@ -32,7 +32,6 @@ NAMES = [
     "selection",
     "metrics",
     "matching",
-    "trajectories",
     "modes",
     "memory",
     "scheduling",

@@ -31,9 +31,10 @@ STUDIES = {
     "coresets": "Fashion-MNIST, coresets",
     "generative": "Fashion-MNIST, generators",
     "fifty_images": "Fashion-MNIST, DM",
+    "matching": "Fashion-MNIST, matching",
     "clipart": "clip art",
 }
-HARD = "erm"
+HARD, OWN = "erm", "dc"  # the second is a recipe of its own, with more steps
 COLOURS = {"labels": "#0b6bcb", "coreset": "#15803d", "distillation": "#c2410c"}
 WORDS = {"labels": "a teacher's labels", "coreset": "images of a coreset", "distillation": "images of a distilled set"}
 
@@ -72,7 +73,7 @@ def gains(name: str, path: Path) -> list[Gain]:
         raise SystemExit(f"{path} has rows of {', '.join(sorted(strange))}, which examples/{name}.toml has not")
     made = []
     for (budget, method, protocol), own in found.items():
-        if method == FULL:
+        if method == FULL or protocol == OWN:
             continue
         if method == REFERENCE and protocol != HARD:
             kind, who, other = "labels", protocol, found.get((budget, REFERENCE, HARD))

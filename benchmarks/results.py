@@ -4,10 +4,10 @@ python benchmarks/results.py fashion_mnist
 python benchmarks/results.py pruning matching --runs /fast/disk
 
 A page has places, each from a line ``<!-- WHAT -->`` to a line ``<!-- end -->``. WHAT is ``report``, for what
-``decoct report`` prints of all its studies, or the name of a table that it writes (``ranking``, ``controls``); after
-it the name of a study, where it is for one of several. Or it is a benchmark with its words, which is called for what it
-prints. The rows of all students stand beside the page, and the study's card where the page shows that. The tests hold
-every mean that a page quotes against those rows, so text that the new numbers contradict fails there.
+``decoct report`` prints of all its studies, or the name of a table that it writes (``ranking``, ``controls``), or a
+benchmark with its words, which is called for what it prints. The rows of all students stand beside the page, and the
+study's card where the page shows that. The tests hold every mean that a page quotes against those rows, so text that
+the new numbers contradict fails there.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -29,8 +29,7 @@ RESULTS = ROOT / "docs" / "results"
 CARD = "![The card of this study]"
 BUILT_IN = "digits"
 WIDTH, ENDLESS = 100, 10_000  # of what is printed, in characters: a table, and sentences of a line each
-TABLES = "report|accuracy|ranking|verdict|controls|metrics"
-OPENED = rf"^<!-- (?P<what>(?:{TABLES})(?: [a-z0-9_]+)?|[a-z_]+\.py [^\n]*) -->\n"
+OPENED = r"^<!-- (?P<what>report|accuracy|ranking|verdict|controls|metrics|[a-z_]+\.py [^\n]*) -->\n"
 PLACE = re.compile(OPENED + r"(?P<kept>.*?)^<!-- end -->$", re.M | re.S)
 MADE = re.compile(r"^Made by `python benchmarks/results\.py .*\n\n?", re.M)
 
@@ -53,12 +52,6 @@ class Page:
 def one(name: str, *steps: str, **rows: str) -> Page:
     """A page of one study, whose students' rows lie beside it."""
     return Page((name,), steps, {f"{name}.csv": f"{name}/results.csv"} | rows)
-
-
-def constructed(method: str, seeds: Iterable[int], minutes: int = 20, words: str = "") -> list[str]:
-    """Constructions of a matching method, a seed each."""
-    asked = f"matching.py --method {method} {words} --minutes {minutes} --out RUNS/matching"
-    return [f"{asked} --seed {seed}" for seed in seeds]
 
 
 STOPS = "0.7 0.8 0.85 0.88"  # of narrow teachers, which do not reach .9
@@ -93,18 +86,7 @@ PAGES = {
         "modes.py --extractors held_out --ipc 50 --seeds 5 --store RUNS/store --rows RUNS/modes.jsonl",
         **{"modes.jsonl": "modes.jsonl"},
     ),
-    "matching": Page(
-        steps=[
-            *constructed("dm", range(3)),
-            *constructed("dsa", range(3)),
-            *constructed("dc", range(3), words="--set init=real"),
-            *constructed("dc", range(1), 10),
-            "matching.py --evaluate RUNS/matching --nets 1 --random 3",
-            "matching_curve.py RUNS/matching/accuracy.jsonl docs/results/matching_curve.svg",
-            "trajectories.py --workers 2 --store RUNS/store --out RUNS/trajectories.jsonl",
-        ],
-        rows={"matching.jsonl": "matching/accuracy.jsonl", "trajectories.jsonl": "trajectories.jsonl"},
-    ),
+    "matching": one("matching", "sheet.py RUNS/matching docs/results/matching_sets.png"),
     "one_set": Page(steps=["one_set.py"]),
     "points": Page(),
     "precision": Page(rows={"precision.csv": "precision/results.csv"}),
@@ -161,17 +143,13 @@ def places(text: str) -> str:
     return text
 
 
-def filled(place: str, runs: Path, studies: Sequence[str]) -> str:
+def filled(what: str, runs: Path, studies: Sequence[str]) -> str:
     """A place with what stands there now; of a report all but its last line, which says where a file is, of several
     studies a point for each sentence.
 
     Raises:
-        SystemExit: it is for the table of a study, and names none of several, or one that the page has not.
+        SystemExit: it is for the table of a study, and the page has none, or several.
     """
-    what, _, named = place.partition(" ") if ".py " not in place else (place, "", "")
-    if named and named not in studies:
-        raise SystemExit(f"<!-- {place} --> is of a study that the page has not: {', '.join(studies)}")
-    studies = (named,) if named else studies
     several = len(studies) > 1
     if ".py" in what:
         now = benchmark(what, runs).strip()
@@ -182,10 +160,10 @@ def filled(place: str, runs: Path, studies: Sequence[str]) -> str:
         said = call(*words, width=ENDLESS if several else WIDTH).partition("\nThe page: ")[0].strip("\n")
         now = "\n".join(f"- {line}" for line in said.splitlines() if line) if several else f"```text\n{said}\n```"
     elif several or not studies:
-        raise SystemExit(f"<!-- {what} --> needs a page of one study, or the name of one")
+        raise SystemExit(f"<!-- {what} --> needs a page of one study")
     else:
         now = (runs / studies[0] / "tables" / f"{what}.md").read_text("utf-8").strip()
-    return f"<!-- {place} -->\n{now}\n<!-- end -->"
+    return f"<!-- {what} -->\n{now}\n<!-- end -->"
 
 
 def stamped(text: str, name: str) -> str:

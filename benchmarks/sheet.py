@@ -1,6 +1,6 @@
 """A sheet with a set of each method of a run, for docs/results; the pages of the methods show their panels of it.
 
-python benchmarks/sheet.py runs/matching_ipc10 docs/results/matching_sets.png
+python benchmarks/sheet.py runs/matching docs/results/matching_sets.png
 """
 
 import argparse

@@ -25,11 +25,11 @@ CUTS = {
     "d4m_class": ("generative_sets", TEN, (0, 1)),
     "minimax": ("generative_sets", TEN, (1, 1)),
     "igd": ("generative_sets", TEN, (2, 1)),
-    "dm": ("matching", f"{TEN}, after 5 minutes on one core", (0, 0)),
-    "dsa": ("matching", f"{TEN}, after 10 minutes on one core", (1, 0)),
-    "dc": ("matching", f"{TEN}, from real images, after 5 minutes on one core", (2, 0)),
-    "mtt": ("matching", f"{TEN}, after 60 iterations", (1, 1)),
-    "datm": ("matching", f"{TEN}, after 60 iterations", (2, 1)),
+    "dm": ("matching_sets", f"{TEN}, after 300 updates", (2, 0)),
+    "dc": ("matching_sets", f"{TEN}, from real images, after 20 updates", (3, 0)),
+    "dsa": ("matching_sets", f"{TEN}, after 20 updates", (0, 1)),
+    "mtt": ("matching_sets", f"{TEN}, after 30 iterations", (1, 1)),
+    "datm": ("matching_sets", f"{TEN}, after 30 iterations", (2, 1)),
 }
 WIDTH, HEIGHT, TITLE = 301, 314, 20
 

@@ -100,16 +100,6 @@ def test_a_report_is_of_all_studies_and_the_built_in_one_has_no_file(said, tmp_p
     assert "<!-- report -->\n- one line\n- \\1 of a table\n<!-- end -->" in (tmp_path / "verdict.md").read_text("utf-8")
 
 
-def test_a_place_may_name_one_of_several_studies(said, tmp_path):
-    page = tmp_path / "pruning.md"
-    page.write_text(STUDY.replace("verdict -->", "verdict pruning_clipart -->"), "utf-8")
-    results.main(["pruning", "--runs", str(tmp_path / "runs")])
-    assert "<!-- verdict pruning_clipart -->\n**verdict**\n<!-- end -->" in page.read_text("utf-8")
-    page.write_text(page.read_text("utf-8").replace("verdict pruning_clipart", "verdict coresets"), "utf-8")
-    with pytest.raises(SystemExit, match="coresets --> is of a study that the page has not: pruning_fashion, "):
-        results.main(["pruning", "--runs", str(tmp_path / "runs")])
-
-
 def test_a_table_of_a_study_is_refused_where_there_are_several(said, tmp_path):
     (tmp_path / "pruning.md").write_text(STUDY, "utf-8")
     with pytest.raises(SystemExit, match="<!-- verdict --> needs a page of one study"):
