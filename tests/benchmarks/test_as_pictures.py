@@ -101,3 +101,20 @@ def test_sets_whose_teachers_are_their_own_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["as_pictures", str(tmp_path / "small.toml"), str(tmp_path), "--out", "out"])
     with pytest.raises(SystemExit, match="one teacher"):
         as_pictures.main()
+
+
+def test_sets_and_their_pictures_are_measured_if_asked_for(tmp_path, monkeypatch, capsys):
+    text = STUDY.partition("[[teachers]]")[0].replace("budgets = [{ipc = 1}, {ipc = 2}]", "budgets = [{ipc = 2}]")
+    text = text.replace("metrics = {names = []}", 'metrics = {names = ["mmd"], extractors = ["pixels"], draws = 2}')
+    (tmp_path / "small.toml").write_text(text + '[[protocols]]\nname = "erm"\nsteps = 3\n')
+    assert not run(Study.from_toml(tmp_path / "small.toml"), tmp_path / "small", workers=1)
+    write_report(tmp_path / "small")
+    table = tmp_path / "out" / "learnt_ipc=2" / "tables" / "metrics.md"
+    words = [str(tmp_path / name) for name in ("small.toml", "small")]
+    for more in ([], ["--measure"]):
+        called = ["as_pictures", *words, "--out", str(tmp_path / "out"), "--workers", "1", *more]
+        monkeypatch.setattr(sys, "argv", called)
+        as_pictures.main()
+        assert table.is_file() == bool(more)
+    head = next(line for line in table.read_text("utf-8").splitlines() if line.startswith("| reading"))
+    assert "| learnt | as\\_pictures |" in head
