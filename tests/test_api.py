@@ -94,7 +94,7 @@ def test_condense_train_measure_and_again_from_the_store(digits, teachers, cells
     def once():
         made = decoct.condense("herding", digits, ipc=2, compute=compute, teachers=teachers)
         scores = decoct.train(made, digits, seeds=(0, 1), compute=compute, **FAST)
-        rows = decoct.measure(made, digits, compute=compute, teachers=teachers)
+        rows = decoct.measure(made, digits, draws=3, resamples=3, compute=compute, teachers=teachers)
         return made, scores, rows
 
     first, before = once(), state()

@@ -18,6 +18,7 @@ from decoct.core.interfaces import Axis
 from decoct.data.dataset import load_data
 
 FAST = ("--set", "steps=5", "--student", "convnet1_w8")
+FEW = ("--draws", "3", "--resamples", "3")
 
 
 def below(folder):
@@ -215,7 +216,7 @@ def test_train_by_teachers_that_are_brought(decoct, picks, brought):
 
 
 def test_measure_gives_rows(decoct, picks, brought):
-    said = decoct("measure", picks, "--data", "digits", *brought, "--json")
+    said = decoct("measure", picks, "--data", "digits", *FEW, *brought, "--json")
     assert said.code == 0
     rows = json.loads(said.out)
     assert {"metric", "value", "scope", "reference", "extractor", "axis", "higher_is_better"} <= rows[0].keys()
@@ -225,15 +226,15 @@ def test_measure_gives_rows(decoct, picks, brought):
 @pytest.mark.parametrize("columns", ["80", "60"])
 def test_no_metric_is_cut_in_a_narrow_terminal(decoct, picks, brought, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)
-    names = {row["metric"] for row in json.loads(decoct("measure", picks, *brought, "--json").out)}
-    shown = decoct("measure", picks, "--all", *brought).out
+    names = {row["metric"] for row in json.loads(decoct("measure", picks, *FEW, *brought, "--json").out)}
+    shown = decoct("measure", picks, "--all", *FEW, *brought).out
     assert "…" not in shown
     assert names <= {line.split()[0] for line in shown.splitlines() if line.strip()}
 
 
 def test_what_leads_is_printed_once_for_each_extractor_and_the_rest_is_counted(decoct, picks, brought):
-    rows = json.loads(decoct("measure", picks, *brought, "--json").out)
-    lines = decoct("measure", picks, *brought).out.splitlines()
+    rows = json.loads(decoct("measure", picks, *FEW, *brought, "--json").out)
+    lines = decoct("measure", picks, *FEW, *brought).out.splitlines()
     lead = {(row["extractor"], row["metric"]) for row in rows if row["lead"]}
     shown = [line.split()[0] for line in lines if line.strip() and " · " not in line]
     assert sorted(name for name in shown if name in {m for _, m in lead}) == sorted(name for _, name in lead)
@@ -250,7 +251,7 @@ def test_chance_is_asked_for_by_numbers(decoct, picks, brought):
 
 
 def test_one_metric(decoct, picks, brought):
-    rows = json.loads(decoct("measure", picks, "--metric", "vendi", *brought, "--json").out)
+    rows = json.loads(decoct("measure", picks, "--metric", "vendi", *FEW, *brought, "--json").out)
     assert {row["metric"] for row in rows} == {"vendi", "vendi_per_image", "vendi_cosine"}
 
 

@@ -34,6 +34,9 @@ def test_it_runs_to_an_answer_and_a_model_trained_on_it(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("DECOCT_STORE", str(tmp_path / "store"))
     made = nbformat.read(NOTEBOOK, as_version=4)
+    for cell in made.cells:  # planned for one minute: a quarter of the trainings, and the same steps
+        cell.source = cell.source.replace('out="small")', 'out="small", minutes=1)')
+    assert sum("minutes=1" in cell.source for cell in made.cells) == 1
     how = {"timeout": 600, "kernel_name": "python3", "coalesce_streams": True}
     NotebookClient(made, resources={"metadata": {"path": str(tmp_path)}}, **how).execute()
     look, answer, numbers, model = printed(made)

@@ -26,6 +26,7 @@ TINY = """
     students = ["convnet1_w8"]
     budgets = [{ipc = 1}]
     replicates = {condense = 2}
+    metrics = {draws = 3, resamples = 3}
     condensers = ["random", "herding", {name = "rded", candidates = 10}, {name = "sre2l", iterations = 5}]
     protocols = [{name = "erm", steps = 5}, {name = "multi_teacher", steps = 5}]
     teachers = [

@@ -713,6 +713,7 @@ OWN_TEACHERS = {
     "students": ["convnet1_w8"],
     "budgets": [{"ipc": 2}],
     "replicates": {"condense": 2, "teacher": 2},
+    "metrics": {"names": ["vendi"], "draws": 0, "resamples": 0},
     "condensers": ["random", "herding", {"name": "herding", "extractor": "pixels.npy", "label": "fixed"}],
     "protocols": [
         {"name": "single_teacher", "steps": 2},
