@@ -36,7 +36,7 @@ gpu-check: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/gpu_check.py $(ARGS)
 
 bench-long: $(VENV)/.installed-test
-	$(BIN)/python benchmarks train loader startup page roofline demo sre2l decoupled graphs labels layers fashion_dc selection metrics scheduling kills plan
+	$(BIN)/python benchmarks train loader startup page roofline demo sre2l decoupled graphs labels layers selection metrics scheduling kills plan
 
 # A page of docs/results, with its studies, tables and picture: make results NAME=pruning; started again, it goes on.
 results: $(VENV)/.installed-test $(VENV)/.installed-bench

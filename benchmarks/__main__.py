@@ -28,7 +28,6 @@ NAMES = [
     "labels",
     "layers",
     "products",
-    "fashion_dc",
     "selection",
     "metrics",
     "matching",

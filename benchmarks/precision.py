@@ -31,12 +31,12 @@ STEP, MOST = 5, 20  # sets that are added, and sets at most
 HEAD = ["method", "sets", "accuracy, %", "bfloat16 − float32", "word", "pixels: mean, largest", "losses", "seconds"]
 
 
-def measured(out: Path, most: int) -> Summary:
+def measured(out: Path, most: int, workers: int) -> Summary:
     """Run the study with more and more sets, until every difference is *same* or there are ``most``."""
     study = Study.from_toml(STUDY)
     for sets in range(min(STEP, most), most + 1, STEP):
         more = study.replicates.model_copy(update={"condense": sets})
-        failures = run(study.model_copy(update={"replicates": more}), out)
+        failures = run(study.model_copy(update={"replicates": more}), out, workers=workers)
         if failures:
             raise SystemExit("\n".join(failures.values()))
         summary = write_report(out)
@@ -80,8 +80,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/precision"))
     parser.add_argument("--sets", type=int, default=MOST)
+    parser.add_argument("--workers", type=int, default=1)
     args = parser.parse_args()
-    summary = measured(args.out, args.sets)
+    summary = measured(args.out, args.sets, args.workers)
     manifest, rows = summary.run, []
     accuracy = {each.method: each.interval.mean for each in summary.accuracies}
     seconds = {job.key: manifest.cost(job).cpu_seconds for job in manifest.finished("condense")}

@@ -54,9 +54,10 @@ def one(name: str, *steps: str, **rows: str) -> Page:
     return Page((name,), steps, {f"{name}.csv": f"{name}/results.csv"} | rows)
 
 
+ALONE = ("authors_iterations", "clipart", "coresets", "decoupled", "fashion_dc", "fifty_images")  # of one study, no steps
 STOPS = "0.7 0.8 0.85 0.88"  # of narrow teachers, which do not reach .9
 PAGES = {
-    **{name: one(name) for name in ("authors_iterations", "clipart", "coresets", "decoupled", "fifty_images")},
+    **{name: one(name) for name in ALONE},
     "beyond_accuracy": one(
         "beyond_accuracy",
         "as_pictures.py examples/beyond_accuracy.toml RUNS/beyond_accuracy --out RUNS/beyond_as_pictures "

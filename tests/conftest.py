@@ -1,5 +1,6 @@
 """What tests share: a store of their own, so that none reads or fills the user's cache; tiny generators, sets, nets."""
 
+import gc
 import json
 import os
 import uuid
@@ -12,6 +13,12 @@ from hypothesis import settings
 
 settings.register_profile("decoct", deadline=None)  # no test asserts a time
 settings.load_profile("decoct")
+
+
+def pytest_collection_finish() -> None:
+    """Ten thousand tests and torch stay as they are: the garbage collector need not look at them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
