@@ -54,7 +54,7 @@ def one(name: str, *steps: str, **rows: str) -> Page:
     return Page((name,), steps, {f"{name}.csv": f"{name}/results.csv"} | rows)
 
 
-ALONE = ("authors_iterations", "clipart", "coresets", "decoupled", "fashion_dc", "fifty_images")  # of one study, no steps
+ALONE = ("authors_iterations", "clipart", "coresets", "decoupled", "fashion_dc", "fifty_images")  # of one study
 STOPS = "0.7 0.8 0.85 0.88"  # of narrow teachers, which do not reach .9
 PAGES = {
     **{name: one(name) for name in ALONE},
