@@ -152,7 +152,7 @@ def test_a_mark_stands_still_while_something_is_kept_for_later(monkeypatch):
 
 
 class Idle:
-    """A net's forward, its loss and its optimiser: whatever is called does nothing, at a hundredth of a mock's time."""
+    """A net's forward, its loss and its optimiser: whatever is called does nothing, in a fraction of a mock's time."""
 
     param_groups = ()
 
